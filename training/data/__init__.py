@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Training data: files in, flat tensors with offsets out."""
