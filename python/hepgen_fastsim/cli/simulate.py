@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: MIT
+"""`hepgen-fastsim simulate`: files of GEN events in, one file of RECO constituents out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from hepgen_fastsim.errors import Error, InputError
+
+if TYPE_CHECKING:
+    from hepgen_fastsim.fastsim import FastSim
+    from hepgen_fastsim.io import GenReader
+    from hepgen_fastsim.pipeline import Report
+
+BATCH_SIZE = 250
+"""Events that are read, simulated and written at a time: large enough for speed, small enough to stop soon."""
+
+INCOMPLETE = 3
+"""Exit code when an input broke off and the events before are in the output."""
+
+
+def add_parser(commands: Any) -> argparse.ArgumentParser:
+    """Describe the command; nothing heavy is imported."""
+    parser = commands.add_parser(
+        "simulate",
+        help="simulate events of files",
+        description="Simulate GEN events: HepMC2 and HepMC3 text (plain, gzip, zstd, xz, bzip2), Delphes' ROOT files "
+        "(their "
+        "Particle branch; file.root:tree names another tree), Parquet. The content tells the format; - is standard "
+        "input.",
+        epilog="Random numbers depend on the seed, on the first event of an input and on the position of each event "
+        "in its "
+        "input: parts of a split sample differ, and a rerun gives the same.",
+    )
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="file with GEN events, - for standard input")
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="file to write")
+    parser.add_argument("--model", default="delphes-cms", metavar="NAME|PATH", help="default: %(default)s")
+    parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="default: %(default)s")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N; default: %(default)s")
+    parser.add_argument("--max-events", type=_count, metavar="N", help="stop after N events in all")
+    parser.add_argument("--entry-start", type=_count, default=0, metavar="I", help="first entry of the input")
+    parser.add_argument("--entry-stop", type=_count, metavar="J", help="entry to stop before")
+    parser.add_argument(
+        "--format",
+        choices=("flat", "parquet"),
+        help="flat: ROOT tree with Delphes' branches; parquet: columns gen_* and reco_*; default: by the suffix of OUT",
+    )
+    parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="batches simulated at the same time")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.set_defaults(run=run, parser=parser)
+    return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"a number of 0 or more is expected, found {text}")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = _count(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("a number of 1 or more is expected, found 0")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = _count(text)
+    if value >= 2**64:
+        raise argparse.ArgumentTypeError(f"an unsigned 64-bit number is expected, found {text}")
+    return value
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns the exit code."""
+    if len(options.inputs) > 1 and (options.entry_start or options.entry_stop is not None):
+        options.parser.error("--entry-start and --entry-stop are for one INPUT; several were given")
+    if options.inputs.count("-") > 1:
+        options.parser.error("standard input can be read once; - was given twice")
+    if options.entry_stop is not None and options.entry_stop < options.entry_start:
+        options.parser.error(f"--entry-stop {options.entry_stop} lies before --entry-start {options.entry_start}")
+    _check_paths(options)
+
+    from hepgen_fastsim.fastsim import FastSim
+    from hepgen_fastsim.io import open_output
+
+    sim = FastSim(options.model, device=options.device, seed=options.seed)
+    provenance = _provenance(options, sim)  # loads the model: if it cannot be used, nothing is touched
+    readers = _Readers(options)
+    first = next(readers)  # likewise for the first input
+    name = f"{sim.file.name} {provenance['model_version']}"
+    print(f"model {name} on {sim.device}, seed {sim.seed}", file=sys.stderr, flush=True)
+    kind = options.format or ("parquet" if options.output.endswith(".parquet") else "flat")
+    writer = open_output(options.output, kind, overwrite=options.overwrite, provenance=provenance)
+    try:
+        report, signum = _simulate(options, writer, readers, first, sim)
+        if report.error is not None and report.n_events == 0:
+            raise report.error
+        writer.close(report.ended if report.error is None else f"input error: {report.error}")
+    except BaseException:
+        writer.abort()
+        raise
+    return _conclude(options, report, sim, signum)
+
+
+def _check_paths(options: argparse.Namespace) -> None:
+    for name in options.inputs:
+        if (
+            name != "-"
+            and os.path.exists(name)
+            and os.path.exists(options.output)
+            and os.path.samefile(name, options.output)
+        ):
+            raise InputError(f"{name} is both input and output; another name for the output is expected.")
+    if os.path.exists(options.output) and not options.overwrite:
+        raise InputError(f"output {options.output} exists already; give another name, or --overwrite.")
+
+
+class _Readers:
+    """Opens the inputs one after the other; says what is still to come."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._names = iter(options.inputs)
+        self.current: GenReader | None = None
+
+    def __iter__(self) -> _Readers:
+        return self
+
+    def __next__(self) -> GenReader:
+        from hepgen_fastsim.io import read
+
+        stop = self._options.entry_stop
+        if self._options.max_events is not None:
+            limit = self._options.entry_start + self._options.max_events
+            stop = limit if stop is None else min(stop, limit)
+        self.current = read(
+            next(self._names), batch_size=BATCH_SIZE, entry_start=self._options.entry_start, entry_stop=stop
+        )
+        return self.current
+
+    def fraction(self) -> float | None:
+        """Part of the work that is done, for a single input."""
+        return self.current.fraction() if self.current is not None and len(self._options.inputs) == 1 else None
+
+
+def _provenance(options: argparse.Namespace, sim: FastSim) -> dict[str, Any]:
+    import hepgen_fastsim
+    from hepgen_fastsim._core_loader import core
+
+    metadata = sim.metadata
+    return {
+        "package": f"hepgen_fastsim {hepgen_fastsim.__version__}",
+        "torch": core().torch_version,
+        "model": metadata.get("name", sim.file.name),
+        "model_version": metadata.get("version", "?"),
+        "sha256": sim.sha256,
+        "seed": sim.seed,
+        "device": sim.device,
+        "command": shlex.join(["hepgen-fastsim", *sys.argv[1:]]),
+    }
+
+
+def _simulate(
+    options: argparse.Namespace, writer: Any, readers: _Readers, first: GenReader, sim: FastSim
+) -> tuple[Report, int]:
+    from itertools import chain
+
+    from hepgen_fastsim.cli.progress import Progress
+    from hepgen_fastsim.pipeline import simulate_to
+
+    stop, received = threading.Event(), []
+
+    def on_signal(number: int, _frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        received.append(number)
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    total = first.n_events if len(options.inputs) == 1 else None
+    try:
+        with Progress(total, readers.fraction) as progress:
+            report = simulate_to(
+                writer,
+                chain([first], readers),
+                sim,
+                threads=options.threads,
+                max_events=options.max_events,
+                stop=stop,
+                on_batch=progress.advance,
+            )
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return report, received[0] if received else 0
+
+
+def _conclude(options: argparse.Namespace, report: Report, sim: FastSim, signum: int) -> int:
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    rate = report.n_events / max(report.seconds, 1e-9)
+    say(
+        f"{report.n_events:,} events, {report.n_constituents:,} constituents in {report.seconds:.1f} s ({rate:,.0f} "
+        "events/s) "
+        f"-> {options.output}"
+    )
+    outside = Counter({reason: n for reason, n in sim.outside.items() if n})
+    if outside:
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in outside.most_common(5))
+        say(
+            f"outside the model's domain: {outside.total():,} of {report.n_particles:,} particles of the record "
+            f"({reasons}{', …' if len(outside) > 5 else ''}); they were simulated all the same."
+        )
+    if report.error is not None:
+        say(f"hepgen-fastsim: error: {report.error}")
+        say(
+            f"hepgen-fastsim: the {report.n_events:,} good events before it are in {options.output}, which is readable."
+        )
+        return INCOMPLETE
+    if report.ended == "interrupted":
+        say(
+            f"hepgen-fastsim: interrupted; the {report.n_events:,} events so far are in {options.output}, which is "
+            "readable."
+        )
+        return 128 + signum
+    if report.n_events == 0:
+        raise Error(f"no events were found in {', '.join(options.inputs)}.")
+    return 0

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""FastSim: GEN events in, RECO constituents out."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from vector.backends.awkward import behavior as vector_behavior
+
+from hepgen_fastsim._core_loader import core
+from hepgen_fastsim.errors import InputError
+from hepgen_fastsim.events import columns_of
+from hepgen_fastsim.registry import find_model
+
+__all__ = ["DEFAULT_MODEL", "DEFAULT_SEED", "FastSim", "simulate"]
+
+DEFAULT_MODEL = "delphes-cms"
+DEFAULT_SEED = 1
+
+RECO = ("pdgid", "pt", "eta", "phi", "mass", "charge", "d0", "dz", "origin")
+
+
+class FastSim:
+    """A detector: calls turn GEN events into RECO constituents.
+
+    Parameters
+    ----------
+    model
+        name of a model (`hf.models()`) or path of a model file
+    device
+        "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N"
+    seed
+        unsigned 64-bit integer; the same seed and events give the same constituents, in whatever batches, order or
+        threads
+    precision
+        "float32", or "bf16" (autocast around the network alone)
+    outside
+        particles outside the ranges that the model was trained on: "keep" simulates and counts them, "drop" leaves
+        them out and counts them, "refuse" raises InputError
+    batch_items
+        particles that are given to the network at once; a matter of speed alone
+
+    Attributes
+    ----------
+    outside : Counter
+        particles outside the model's domain so far, by reason, e.g. {"pt": 3}
+
+    The model is loaded at the first use, once per process: objects can be pickled and sent to workers. Calls from
+    several threads are safe and run at the same time.
+
+    >>> sim = hf.FastSim("delphes-cms", seed=42)
+    >>> reco = sim(gen)
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = DEFAULT_MODEL,
+        *,
+        device: str = "auto",
+        seed: int = DEFAULT_SEED,
+        precision: str = "float32",
+        outside: str = "keep",
+        batch_items: int = 2048,
+    ) -> None:
+        for name, value, known in (
+            ("outside", outside, ("keep", "drop", "refuse")),
+            ("precision", precision, ("float32", "bf16")),
+        ):
+            if value not in known:
+                raise InputError(f"{name} must be one of {', '.join(known)}; found '{value}'.")
+        if not (0 <= seed < 2**64):
+            raise InputError(f"seed must be an unsigned 64-bit integer, found {seed}.")
+        self.file = find_model(model)
+        self.seed = int(seed)
+        self.outside: Counter[str] = Counter()
+        self._config = {"device": device, "precision": precision, "outside": outside, "batch_items": int(batch_items)}
+        self._lock = threading.Lock()
+        self._engine: Any = None
+        self._sha256 = ""
+
+    def _load(self) -> Any:
+        with self._lock:
+            if self._engine is None:
+                self._sha256 = self.file.sha256()
+                self._engine = core().FastSim(str(self.file.path), **self._config)
+            return self._engine
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        del state["_lock"], state["_engine"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+        self._engine = None
+
+    def __repr__(self) -> str:
+        return f"FastSim('{self.file.name}', device='{self._config['device']}', seed={self.seed})"
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The model's own description (hepgen.json): columns, domain, provenance, metrics, licence."""
+        return json.loads(self._load().metadata)
+
+    @property
+    def device(self) -> str:
+        """Device that the model runs on."""
+        return self._load().device
+
+    @property
+    def sha256(self) -> str:
+        """sha256 of the model file [hex]."""
+        self._load()
+        return self._sha256
+
+    def __call__(
+        self,
+        gen: ak.Array | Mapping[str, Any],
+        event: np.ndarray | None = None,
+        stream: int | None = None,
+    ) -> ak.Array:
+        """Simulate a batch of events.
+
+        Parameters
+        ----------
+        gen
+            a GEN batch of `hf.read`; or a ragged awkward array of particle records with `pdgid` and px, py, pz or pt,
+            eta, phi [GeV] (mass and charge [e] follow from the PDG code if they are missing, vx, vy, vz [mm] are 0,
+            `status` 1); or a dict of such flat numpy columns with `offsets`
+        event
+            int64 [n_events], ids that key the random numbers; default: those of the batch, else 0, 1, 2, …
+        stream
+            32-bit number of the sample, another part of the key; default: that of the batch, else a checksum of the
+            first event
+
+        Returns
+        -------
+        awkward array, per event a list of records "Momentum4D": pdgid int64 (22 photon, 130 neutral hadron, else a
+        track), pt, eta, phi, mass float32 [GeV], charge int32 [e], d0, dz float32 [mm], origin int64 (index of the
+        leading particle in gen's event, -1: none)
+
+        Raises
+        ------
+        InputError
+            columns missing or not finite; particles outside the model's domain under outside="refuse"
+        ModelError
+            the model file cannot be used
+        """
+        events = columns_of(gen)
+        if event is not None:
+            events.event = np.ascontiguousarray(event, dtype=np.int64)
+        if events.event is not None and events.event.shape != (len(events),):
+            raise InputError(
+                f"'event' must have one id for each of the {len(events)} events, found {events.event.shape}."
+            )
+        events.check()
+        key = events.key() if stream is None else int(stream)
+        if not (0 <= key < 2**32):
+            raise InputError(f"stream must be an unsigned 32-bit integer, found {key}.")
+        out = self._load().simulate(events.columns, events.offsets, events.event, self.seed, key)
+        if out["outside"]:
+            with self._lock:
+                self.outside.update(out["outside"])
+        record = ak.contents.RecordArray(
+            [ak.contents.NumpyArray(out[name]) for name in RECO], list(RECO), parameters={"__record__": "Momentum4D"}
+        )
+        return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(out["offsets"]), record), behavior=vector_behavior)
+
+
+@lru_cache(maxsize=8)
+def _shared(model: str | os.PathLike[str], seed: int, options: tuple[tuple[str, Any], ...]) -> FastSim:
+    return FastSim(model, seed=seed, **dict(options))
+
+
+def simulate(
+    events: ak.Array | Mapping[str, Any],
+    model: str | os.PathLike[str] = DEFAULT_MODEL,
+    seed: int = DEFAULT_SEED,
+    *,
+    event: np.ndarray | None = None,
+    stream: int | None = None,
+    **options: Any,
+) -> ak.Array:
+    """RECO constituents of GEN events, as a pure function that pickles: for coffea, Dask and other schedulers.
+
+    The model is loaded once per process. Arguments as those of `FastSim` and of its call.
+
+    >>> reco = hf.simulate(gen, model="delphes-cms", seed=42)
+    """
+    return _shared(model, seed, tuple(sorted(options.items())))(events, event, stream)

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: MIT
+"""Output files: written aside, renamed when complete."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import awkward as ak
+
+from hepgen_fastsim.errors import Error, InputError
+from hepgen_fastsim.events import parameter
+
+__all__ = ["FORMATS", "Writer", "open_output"]
+
+FORMATS = ("flat", "parquet")
+
+
+class PartFile:
+    """A file `NAME.part` beside its final name, which it gets by `commit()`; `discard()` removes it.
+
+    The part file is locked, so that two runs cannot write the same output. Raises InputError if the output exists and
+    `overwrite` is off, or another process is writing it; Error if it cannot be created.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        self.path = Path(path)
+        self.part = self.path.with_name(self.path.name + ".part")
+        self.overwrite = overwrite
+        self._refuse_existing()
+        try:
+            descriptor = os.open(self.part, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise Error(f"output {self.path} cannot be created: {error.strerror or error}.") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise InputError(
+                f"output {self.path} is being written by another process ({self.part} is locked)."
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        os.ftruncate(descriptor, 0)
+        self._descriptor = descriptor
+        self.file: BinaryIO = os.fdopen(os.dup(descriptor), "r+b")  # its own: writers close what they are given
+
+    def _refuse_existing(self) -> None:
+        if self.path.is_dir():
+            raise InputError(f"output {self.path} is a folder; the name of a file is expected.")
+        if self.path.exists() and not self.overwrite:
+            raise InputError(
+                f"output {self.path} exists already; another name or --overwrite (overwrite=True) is expected."
+            )
+
+    def commit(self) -> None:
+        """Flush to the disk and take the final name; raises OSError if the disk refuses."""
+        self.file.close()
+        os.fsync(self._descriptor)
+        self._refuse_existing()
+        os.replace(self.part, self.path)
+        os.close(self._descriptor)
+
+    def discard(self) -> None:
+        """Remove what was written; never raises."""
+        with suppress(OSError):
+            self.part.unlink(missing_ok=True)
+        with suppress(OSError):  # closing flushes, and the disk may be full
+            self.file.close()
+        with suppress(OSError):
+            os.close(self._descriptor)
+
+
+class Writer(ABC):
+    """Writes batches of GEN and RECO events; a context manager that discards the file when an exception leaves it.
+
+    Attributes
+    ----------
+    n_events : int
+        events written so far
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool, provenance: Mapping[str, Any]) -> None:
+        self.provenance = dict(provenance)
+        self.weight_names: list[str] | None = None
+        self.inputs: list[dict[str, Any]] = []
+        self.n_events = 0
+        self._part = PartFile(path, overwrite=overwrite)
+        self._open = True
+        try:
+            self._start()
+        except BaseException:
+            self.abort()
+            raise
+
+    @abstractmethod
+    def _start(self) -> None: ...
+
+    @abstractmethod
+    def _append(self, gen: ak.Array, reco: ak.Array) -> None: ...
+
+    @abstractmethod
+    def _finish(self, metadata: dict[str, Any]) -> None: ...
+
+    def write(self, gen: ak.Array, reco: ak.Array) -> None:
+        """Append events: a GEN batch (or what `FastSim` takes as one) and its RECO constituents."""
+        from hepgen_fastsim.io.arrays import as_gen
+
+        gen = as_gen(gen)
+        if len(gen) != len(reco):
+            raise InputError(f"GEN and RECO must have the same events, found {len(gen)} and {len(reco)}.")
+        self._note(gen)
+        if len(gen):
+            self._guard(lambda: self._append(gen, reco))
+        self.n_events += len(gen)
+        self.inputs[-1]["n_events"] += len(gen)
+
+    def _note(self, gen: ak.Array) -> None:
+        names = list(parameter(gen, "weight_names", ["Default"]))
+        source, stream = parameter(gen, "source", ""), parameter(gen, "stream", 0)
+        if self.weight_names is None:
+            self.weight_names = names
+        elif names != self.weight_names:
+            differing = [name for name in names if name not in self.weight_names] or names
+            raise InputError(
+                f"the weights of {source or 'these events'} are not those of the events before: expected "
+                f"{len(self.weight_names)} ({', '.join(self.weight_names[:3])}, …), found {len(names)} "
+                f"({', '.join(differing[:3])}, …); write them to an output of their own."
+            )
+        if not self.inputs or (self.inputs[-1]["source"], self.inputs[-1]["stream"]) != (source, stream):
+            first = int(gen["event"][0]) if len(gen) else 0
+            self.inputs.append({"source": source, "stream": stream, "first_event": first, "n_events": 0})
+
+    def _guard(self, action: Any) -> None:
+        try:
+            action()
+        except OSError as error:
+            self.abort()
+            raise Error(
+                f"writing {self._part.path} failed after {self.n_events} events: {error.strerror or error}; "
+                "nothing is left of it."
+            ) from error
+
+    def close(self, ended: str = "complete") -> None:
+        """Complete the file and give it its name. `ended` says why it ends; it is stored beside the provenance."""
+        if not self._open:
+            return
+        metadata = {
+            **self.provenance,
+            "weight_names": self.weight_names or [],
+            "inputs": self.inputs,
+            "n_events": self.n_events,
+            "ended": ended,
+        }
+
+        def finish() -> None:
+            self._finish(metadata)
+            self._part.commit()
+
+        try:
+            self._guard(finish)
+        except BaseException:
+            self.abort()
+            raise
+        self._open = False
+
+    def abort(self) -> None:
+        """Remove what was written; the final name stays as it was."""
+        self._open = False
+        self._part.discard()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+
+def open_output(
+    path: str | os.PathLike[str],
+    format: str = "flat",
+    *,
+    overwrite: bool = False,
+    provenance: Mapping[str, Any] | None = None,
+) -> Writer:
+    """Open an output file for GEN and RECO events.
+
+    Parameters
+    ----------
+    path
+        name that the file has when it is complete; until then it is `NAME.part` in the same folder
+    format
+        "flat": ROOT tree `Delphes` with branches named as Delphes' (see `hepgen_fastsim.io.flat`); "parquet": columns
+        gen_* and reco_*
+    overwrite
+        replace a file of that name, at the very end
+    provenance
+        numbers and strings to keep in the file: model, sha256, seed, command, …
+
+    Raises InputError if the file exists, Error if it cannot be written.
+
+    >>> with hf.open_output("out.root") as out:
+    ...     for gen in hf.read("events.hepmc.gz"):
+    ...         out.write(gen, sim(gen))
+    """
+    if format not in FORMATS:
+        raise InputError(f"format must be one of {', '.join(FORMATS)}; found '{format}'.")
+    if format == "flat":
+        from hepgen_fastsim.io.flat import FlatWriter
+
+        return FlatWriter(path, overwrite=overwrite, provenance=provenance or {})
+    from hepgen_fastsim.io.parquet_writer import ParquetWriter
+
+    return ParquetWriter(path, overwrite=overwrite, provenance=provenance or {})
