@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "hepgen_fastsim/export.hpp"
+#include "hepgen_fastsim/model.hpp"
+
+namespace hepgen_fastsim {
+
+/// Ragged sets seen through the caller's arrays, row-major. B sets with T items in all.
+struct SetView {
+  std::span<const float> features;         ///< [T, F]
+  std::span<const std::int64_t> codes;     ///< [T, C]
+  std::span<const std::int64_t> offsets;   ///< [B + 1], from 0 to T
+  std::span<const float> conditions;       ///< [B, D]
+  std::span<const std::int64_t> event;     ///< [B] noise keys in 0 ... 2^32 - 1; empty: 0 ... B - 1
+
+  std::int64_t size() const { return offsets.empty() ? 0 : static_cast<std::int64_t>(offsets.size()) - 1; }
+};
+
+/// Ragged sets that the model made, row-major. M items in all.
+struct SetBatch {
+  std::vector<float> items;                ///< [M, G]
+  std::vector<std::int64_t> item_codes;    ///< [M, H]
+  std::vector<std::int64_t> offsets{0};    ///< [B + 1]
+  std::vector<std::int64_t> origin;        ///< [M] index of the item that it comes from, within its set; -1: none
+  std::vector<float> scalars;              ///< [B, S]
+
+  std::int64_t size() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
+};
+
+enum class Precision {
+  float32,
+  bfloat16,  ///< autocast around the network; noise, counts and offsets stay float32 and int64
+};
+
+/// Runs a model over ragged sets: packs them into batches of bounded size, draws their noise, returns them in order.
+///
+/// Results depend on (model, seed, stream, event, set) alone, up to rounding: not on batches, order or threads.
+/// `run` is const, keeps no state and may be called from many threads; it uses the calling thread (and torch's own
+/// intra-op threads as the process has set them up; it never changes their number).
+class HEPGEN_FASTSIM_EXPORT Engine {
+ public:
+  struct Config {
+    std::string device = "auto";           ///< "cpu", "cuda", "cuda:N", or "auto": CUDA if there is one
+    Precision precision = Precision::float32;
+    std::int64_t batch_items = 32768;      ///< items (or slots, if those are more) given to the network at a time
+  };
+
+  /// Moves the model to the device and freezes it there. Throws Error if there is no such device.
+  explicit Engine(Model model);
+  Engine(Model model, Config config);
+  ~Engine();
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+
+  /// Throws InputError if the arrays do not fit the model or hold non-finite numbers, ModelError if the model breaks
+  /// its contract.
+  SetBatch run(const SetView& sets, std::uint64_t seed, std::uint32_t stream = 0) const;
+
+  const Metadata& metadata() const;
+  const std::string& device() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<const Impl> impl_;
+};
+
+}  // namespace hepgen_fastsim

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <thread>
+
+#include "hepgen_fastsim/engine.hpp"
+#include "hepgen_fastsim/error.hpp"
+#include "hepgen_fastsim/random.hpp"
+
+using namespace hepgen_fastsim;
+using Catch::Contains;
+
+namespace {
+
+const std::string models = HEPGEN_TEST_MODELS "/";
+
+Engine engine(const std::string& name, std::int64_t batch_items = 1000) {
+  return Engine(Model::load(models + name), {.device = "cpu", .batch_items = batch_items});
+}
+
+/// Sets of the model `smear`: features pt, eta, phi, charge; one code.
+struct Sets {
+  std::vector<float> features;
+  std::vector<std::int64_t> codes, offsets{0}, event;
+
+  void add(std::int64_t id, std::int64_t items) {
+    for (std::int64_t i = 0; i < items; ++i) {
+      const auto x = static_cast<float>(id * 31 + i);
+      features.insert(features.end(), {1 + x, std::sin(x), std::cos(x), i % 2 == 0 ? 1.0f : 0.0f});
+      codes.push_back(i % 2 == 0 ? 211 : 22);
+    }
+    offsets.push_back(static_cast<std::int64_t>(codes.size()));
+    event.push_back(id);
+  }
+  SetView view() const { return {features, codes, offsets, {}, event}; }
+};
+
+Sets sample(std::int64_t n) {
+  Sets out;
+  for (std::int64_t i = 0; i < n; ++i) out.add(i, (i * 13) % 41);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("the network sees its inputs and its own noise") {
+  Sets sets;
+  sets.add(7, 5);
+  const SetBatch out = engine("no-smearing.pt").run(sets.view(), 42, 3);
+  // Item i is lost when the second channel of its noise exceeds 1.
+  std::vector<std::uint32_t> event(5, 7), slot(5);
+  std::iota(slot.begin(), slot.end(), 0u);
+  std::vector<float> noise(25);
+  normal_noise(42, 3, event, slot, 5, noise);
+  std::vector<std::int64_t> kept;
+  for (std::size_t i = 0; i < 5; ++i) {
+    if (noise[5 * i + 1] < 1) kept.push_back(static_cast<std::int64_t>(i));
+  }
+  CHECK(out.origin == kept);
+  REQUIRE(out.items.size() == 3 * kept.size());
+  for (std::size_t j = 0; j < kept.size(); ++j) {
+    const auto i = static_cast<std::size_t>(kept[j]);
+    CHECK(out.items[3 * j] == sets.features[4 * i]);
+    CHECK(out.item_codes[2 * j] == (i % 2 == 0 ? 211 : 22));
+  }
+  CHECK(out.scalars.at(0) == Approx(5 * (1 + 7 * 31) + 10));
+}
+
+TEST_CASE("results do not depend on batches, order or threads") {
+  const Sets sets = sample(200);
+  const Engine whole = engine("smear.pt", 1 << 20);
+  const SetBatch expected = whole.run(sets.view(), 42, 1);
+  REQUIRE(expected.size() == 200);
+
+  const auto name = GENERATE("smear.pt", "smear-quadratic.pt");
+  const auto batch_items = GENERATE(1, 100, 3000);
+  const Engine packed = engine(name, batch_items);
+  const SetBatch out = packed.run(sets.view(), 42, 1);
+  CHECK(out.offsets == expected.offsets);
+  CHECK(out.origin == expected.origin);
+  CHECK(out.item_codes == expected.item_codes);
+  CHECK(out.scalars == expected.scalars);
+  REQUIRE(out.items.size() == expected.items.size());
+  for (std::size_t i = 0; i < out.items.size(); ++i) REQUIRE(out.items[i] == Approx(expected.items[i]).epsilon(1e-6));
+
+  Sets reversed;
+  for (std::int64_t i = 199; i >= 0; --i) reversed.add(i, (i * 13) % 41);
+  const SetBatch back = packed.run(reversed.view(), 42, 1);
+  const auto begin = [](const SetBatch& b, std::int64_t set) { return b.offsets[static_cast<std::size_t>(set)]; };
+  for (std::int64_t i = 0; i < 200; ++i) {
+    const auto size = begin(expected, i + 1) - begin(expected, i);
+    REQUIRE(begin(back, 200 - i) - begin(back, 199 - i) == size);
+    for (std::int64_t j = 0; j < 3 * size; ++j) {
+      REQUIRE(back.items[static_cast<std::size_t>(3 * begin(back, 199 - i) + j)] ==
+              Approx(expected.items[static_cast<std::size_t>(3 * begin(expected, i) + j)]).epsilon(1e-6));
+    }
+  }
+}
+
+TEST_CASE("one engine serves many threads") {
+  const Sets sets = sample(100);
+  const Engine shared = engine("smear.pt");
+  const SetBatch expected = shared.run(sets.view(), 5);
+  std::vector<SetBatch> results(8);
+  {
+    std::vector<std::jthread> threads;
+    for (auto& result : results) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < 10; ++i) result = shared.run(sets.view(), 5);
+      });
+    }
+  }
+  for (const auto& result : results) {
+    CHECK(result.items == expected.items);
+    CHECK(result.offsets == expected.offsets);
+  }
+}
+
+TEST_CASE("a generator draws its own slots") {
+  const Engine generator = engine("drawn.pt", 50);
+  const std::vector<std::int64_t> offsets(101, 0);
+  std::vector<float> conditions(100);
+  std::iota(conditions.begin(), conditions.end(), 0.0f);
+  const SetBatch out = generator.run({{}, {}, offsets, conditions, {}}, 9);
+  REQUIRE(out.size() == 100);
+  for (std::size_t i = 0; i < 100; ++i) {
+    const float z = out.scalars[i];  // the set's noise
+    CHECK(out.offsets[i + 1] - out.offsets[i] == 3 + static_cast<std::int64_t>(10 * std::abs(z)));
+    std::vector<float> expected(1);
+    normal_noise(9, 0, std::vector<std::uint32_t>{static_cast<std::uint32_t>(i)}, std::vector<std::uint32_t>{set_slot}, 1, expected);
+    CHECK(z == expected[0]);
+    CHECK(std::abs(out.items[static_cast<std::size_t>(out.offsets[i])] - conditions[i]) < 7);
+  }
+}
+
+TEST_CASE("no sets, empty sets") {
+  const Engine e = engine("smear.pt");
+  CHECK(e.run({{}, {}, std::vector<std::int64_t>{0}, {}, {}}, 1).size() == 0);
+  const SetBatch out = e.run({{}, {}, std::vector<std::int64_t>{0, 0, 0}, {}, {}}, 1);
+  CHECK(out.offsets == std::vector<std::int64_t>{0, 0, 0});
+  CHECK(out.scalars == std::vector<float>{0, 0});
+}
+
+TEST_CASE("arrays that do not fit are refused, with both sides") {
+  const Engine e = engine("smear.pt");
+  Sets sets = sample(3);
+  SECTION("features") {
+    sets.features.pop_back();
+    CHECK_THROWS_WITH(e.run(sets.view(), 1), Contains("expects 39 x 4 numbers of features, got 155"));
+  }
+  SECTION("offsets") {
+    sets.offsets[1] = 50;
+    CHECK_THROWS_WITH(e.run(sets.view(), 1), Contains("offsets[2] = 13 follows 50"));
+    sets.offsets[0] = 1;
+    CHECK_THROWS_WITH(e.run(sets.view(), 1), Contains("begin with 0"));
+    sets.offsets = {0, std::numeric_limits<std::int64_t>::max()};
+    sets.event = {0};
+    CHECK_THROWS_WITH(e.run(sets.view(), 1), Contains("numbers of features"));
+  }
+  SECTION("not a number") {
+    sets.features[4 * 13 + 6] = std::nanf("");
+    CHECK_THROWS_WITH(e.run(sets.view(), 1), Contains("set 2, item 1: feature 'phi' is not finite"));
+  }
+  SECTION("event ids") {
+    sets.event[1] = std::int64_t{1} << 32;
+    CHECK_THROWS_WITH(e.run(sets.view(), 1), Contains("0 ... 2^32 - 1, but set 1 has 4294967296"));
+  }
+}
+
+TEST_CASE("a model that breaks its contract is named") {
+  const Sets sets = sample(3);
+  CHECK_THROWS_WITH(engine("raises.pt").run(sets.view(), 1), Contains("'forward' failed") && Contains("the network gives up"));
+  CHECK_THROWS_WITH(engine("wrong-shape.pt").run(sets.view(), 1), Contains("'smear'") || Contains("should be"));
+  const std::vector<std::int64_t> offsets{0, 0};
+  CHECK_THROWS_WITH(engine("wrong-origin.pt").run({{}, {}, offsets, std::vector<float>{1}, {}}, 1),
+                    Contains("origin 1 points outside its set of 0 items"));
+}
+
+TEST_CASE("devices and configurations that are not there") {
+  const Model model = Model::load(models + "smear.pt");
+  CHECK_THROWS_WITH(Engine(model, {.device = "gpu"}), Contains("is not one of 'auto', 'cpu', 'cuda', 'cuda:N'"));
+  CHECK_THROWS_WITH(Engine(model, {.device = "cuda:99"}), Contains("CUDA devices that this torch can use"));
+  CHECK_THROWS_WITH(Engine(model, {.batch_items = 0}), Contains("at least 1, but is 0"));
+}
+
+TEST_CASE("bfloat16 touches the network alone") {
+  const Sets sets = sample(20);
+  const Engine e(Model::load(models + "smear.pt"), {.device = "cpu", .precision = Precision::bfloat16});
+  const SetBatch expected = engine("smear.pt").run(sets.view(), 1), out = e.run(sets.view(), 1);
+  CHECK(out.offsets == expected.offsets);
+  CHECK(out.origin == expected.origin);
+}
