@@ -8,11 +8,10 @@
 #include <cmath>
 #include <new>
 
-#include "backend.hpp"
+#include "engine_impl.hpp"
 #include "hepgen_fastsim/error.hpp"
 #include "hepgen_fastsim/random.hpp"
 #include "noise.hpp"
-#include "packing.hpp"
 
 namespace hepgen_fastsim {
 namespace {
@@ -39,32 +38,13 @@ std::vector<T> gather(std::span<const T> data, std::int64_t width, const Packing
 
 }  // namespace
 
-struct Engine::Impl {
-  Impl(Model m, Config c) : model(std::move(m)), config(std::move(c)) {
-    if (config.batch_items < 1) throw Error("Engine: batch_items should be at least 1, but is " + text(config.batch_items));
-    backend = make_backend(model, config);
-    device = backend->device().str();
+Engine::Impl::Impl(Model m, Config c) : model(std::move(m)), config(std::move(c)) {
+  if (config.batch_items < 1) {
+    throw Error("Engine: batch_items should be at least 1, but is " + text(config.batch_items));
   }
-
-  Model model;
-  Config config;
-  std::unique_ptr<const Backend> backend;
-  std::string device;
-
-  const Metadata& metadata() const { return model.metadata(); }
-
-  void check(const SetView& sets) const;
-  std::vector<std::uint32_t> events(const SetView& sets) const;
-  std::vector<std::int64_t> slot_counts(const SetView& sets, std::span<const std::uint32_t> event, std::uint64_t seed,
-                                        std::uint32_t stream) const;
-  at::Tensor noise(std::uint64_t seed, std::uint32_t stream, const std::vector<std::uint32_t>& event,
-                   const std::vector<std::uint32_t>& slot, std::int64_t channels) const;
-  NetworkInput pack(const SetView& sets, const Packing::Batch& batch, std::span<const std::uint32_t> event,
-                    std::span<const std::int64_t> slots, std::uint64_t seed, std::uint32_t stream) const;
-  NetworkOutput forward(const SetView& sets, const Packing::Batch& batch, std::span<const std::uint32_t> event,
-                        std::span<const std::int64_t> slots, std::uint64_t seed, std::uint32_t stream) const;
-  void check(const NetworkOutput& out, const SetView& sets, const Packing::Batch& batch) const;
-};
+  backend = make_backend(model, config);
+  device = backend->device().str();
+}
 
 void Engine::Impl::check(const SetView& sets) const {
   const Metadata& m = metadata();
@@ -204,32 +184,41 @@ std::vector<std::int64_t> Engine::Impl::slot_counts(const SetView& sets, std::sp
   return counts;
 }
 
-void Engine::Impl::check(const NetworkOutput& out, const SetView& sets, const Packing::Batch& batch) const {
+void Engine::Impl::broken(const std::string& what) const {
+  throw ModelError("model '" + metadata().name + "' breaks its contract: " + what);
+}
+
+void Engine::Impl::check_shapes(const NetworkOutput& out, std::int64_t n_sets) const {
   const Metadata& m = metadata();
-  const auto n_sets = static_cast<std::int64_t>(batch.sets.size());
-  const auto broken = [&](const std::string& what) { throw ModelError("model '" + m.name + "' breaks its contract: " + what); };
-  const auto expect = [&](const char* what, const at::Tensor& t, at::ScalarType type, std::int64_t rows, std::size_t columns, bool matrix) {
-    const bool fits = t.scalar_type() == type && t.dim() == (matrix ? 2 : 1) && t.size(0) == rows &&
-                      (!matrix || t.size(1) == static_cast<std::int64_t>(columns));
-    if (fits) return;
-    std::string shape;
-    for (const std::int64_t n : t.sizes()) shape += (shape.empty() ? "" : ", ") + text(n);
-    broken(std::string(what) + " should be " + c10::toString(type) + " [" + text(rows) +
-           (matrix ? ", " + text(columns) : std::string()) + "], but is " + c10::toString(t.scalar_type()) + " [" + shape + "]");
+  const auto expect = [&](const char* what, const at::Tensor& t, at::ScalarType type, std::vector<std::int64_t> shape) {
+    if (t.scalar_type() == type && t.sizes() == at::IntArrayRef(shape)) return;
+    const auto list = [](at::IntArrayRef sizes) {
+      std::string out;
+      for (const std::int64_t n : sizes) out += (out.empty() ? "[" : ", ") + text(n);
+      return out + "]";
+    };
+    broken(std::string(what) + " should be " + c10::toString(type) + " " + list(shape) + ", but is " +
+           c10::toString(t.scalar_type()) + " " + list(t.sizes()));
   };
-  expect("item_offsets", out.item_offsets, at::kLong, n_sets + 1, 0, false);
+  const auto width = [](const std::vector<Column>& columns) { return static_cast<std::int64_t>(columns.size()); };
+  const std::int64_t items = out.origin.numel();
+  expect("item_offsets", out.item_offsets, at::kLong, {n_sets + 1});
+  expect("items", out.items, at::kFloat, {items, width(m.output_features)});
+  expect("item_codes", out.item_codes, at::kLong, {items, width(m.output_codes)});
+  expect("origin", out.origin, at::kLong, {items});
+  expect("scalars", out.scalars, at::kFloat, {n_sets, width(m.scalars)});
+}
+
+void Engine::Impl::check_values(const NetworkOutput& out, const SetView& sets, const Packing::Batch& batch) const {
+  const auto n_sets = static_cast<std::int64_t>(batch.sets.size());
   const auto* offset = out.item_offsets.const_data_ptr<std::int64_t>();
-  if (offset[0] != 0) broken("item_offsets should begin with 0, but begins with " + text(offset[0]));
-  for (std::int64_t i = 0; i < n_sets; ++i) {
-    if (offset[i + 1] < offset[i]) broken("item_offsets decreases at set " + text(i));
+  if (offset[0] != 0 || offset[n_sets] != out.origin.size(0)) {
+    broken("item_offsets should run from 0 to " + text(out.origin.size(0)) + ", but runs from " + text(offset[0]) +
+           " to " + text(offset[n_sets]));
   }
-  const std::int64_t items = offset[n_sets];
-  expect("items", out.items, at::kFloat, items, m.output_features.size(), true);
-  expect("item_codes", out.item_codes, at::kLong, items, m.output_codes.size(), true);
-  expect("origin", out.origin, at::kLong, items, 0, false);
-  expect("scalars", out.scalars, at::kFloat, n_sets, m.scalars.size(), true);
   const auto* origin = out.origin.const_data_ptr<std::int64_t>();
   for (std::int64_t i = 0; i < n_sets; ++i) {
+    if (offset[i + 1] < offset[i]) broken("item_offsets decreases at set " + text(i));
     const std::int64_t set = batch.sets[static_cast<std::size_t>(i)];
     const std::int64_t size = sets.offsets[set + 1] - sets.offsets[set];
     for (std::int64_t j = offset[i]; j < offset[i + 1]; ++j) {
@@ -246,7 +235,8 @@ NetworkOutput Engine::Impl::forward(const SetView& sets, const Packing::Batch& b
   for (at::Tensor* t : {&out.items, &out.item_codes, &out.item_offsets, &out.origin, &out.scalars}) {
     *t = t->to(at::kCPU).contiguous();
   }
-  check(out, sets, batch);
+  check_shapes(out, static_cast<std::int64_t>(batch.sets.size()));
+  check_values(out, sets, batch);
   return out;
 }
 

@@ -10,6 +10,8 @@
 #include "hepgen_fastsim/export.hpp"
 #include "hepgen_fastsim/model.hpp"
 
+struct DLManagedTensor;  // dlpack.h
+
 namespace hepgen_fastsim {
 
 /// Ragged sets seen through the caller's arrays, row-major. B sets with T items in all.
@@ -32,6 +34,24 @@ struct SetBatch {
   std::vector<float> scalars;              ///< [B, S]
 
   std::int64_t size() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
+};
+
+/// The same as tensors of any framework and device, through DLPack; shapes as in SetView. B sets, T items.
+struct SetTensors {
+  DLManagedTensor* features = nullptr;    ///< f32 [T, F]
+  DLManagedTensor* codes = nullptr;       ///< i64 [T, C]
+  DLManagedTensor* offsets = nullptr;     ///< i64 [B + 1]
+  DLManagedTensor* conditions = nullptr;  ///< f32 [B, D]
+  DLManagedTensor* event = nullptr;       ///< i64 [B]; absent: 0 ... B - 1
+};
+
+/// Results as tensors on the engine's device; the receiver calls their deleters.
+struct SetBatchTensors {
+  DLManagedTensor* items = nullptr;       ///< f32 [M, G]
+  DLManagedTensor* item_codes = nullptr;  ///< i64 [M, H]
+  DLManagedTensor* offsets = nullptr;     ///< i64 [B + 1]
+  DLManagedTensor* origin = nullptr;      ///< i64 [M]
+  DLManagedTensor* scalars = nullptr;     ///< f32 [B, S]
 };
 
 enum class Precision {
@@ -62,6 +82,10 @@ class HEPGEN_FASTSIM_EXPORT Engine {
   /// Throws InputError if the arrays do not fit the model or hold non-finite numbers, ModelError if the model breaks
   /// its contract.
   SetBatch run(const SetView& sets, std::uint64_t seed, std::uint32_t stream = 0) const;
+
+  /// The same for tensors that live on a device already: one pass over all of them, no packing, the results stay on the
+  /// engine's device. Takes the inputs over, whatever happens. Values are not checked: that would synchronise.
+  SetBatchTensors run(SetTensors sets, std::uint64_t seed, std::uint32_t stream = 0) const;
 
   const Metadata& metadata() const;
   const std::string& device() const;
