@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""One-dimensional conditional densities: a monotone rational-quadratic spline on a bounded interval.
+
+Durkan et al., Neural Spline Flows, arXiv:1906.04032, equations (4)-(8).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+#: the spline maps (-BOUND, BOUND) onto itself; beyond it a standard normal has no weight in float32
+BOUND = 8.0
+#: largest noise that is used: probability 4e-8 beyond
+NOISE = 5.5
+#: smallest width and height of a bin, as a part of the interval, and smallest slope at a knot
+MIN_BIN, MIN_SLOPE = 1e-3, 1e-3
+
+
+def mlp(n_in: int, hidden: int, n_out: int, depth: int = 2) -> nn.Sequential:
+    """``depth`` hidden layers with SiLU; the last layer begins at zero."""
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        layers += [nn.Linear(n_in, hidden), nn.SiLU()]
+        n_in = hidden
+    last = nn.Linear(n_in, n_out)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(*layers, last)
+
+
+def normal_log_prob(z: Tensor) -> Tensor:
+    """Logarithm of the standard normal density."""
+    return -0.5 * z * z - 0.5 * math.log(2.0 * math.pi)
+
+
+def squash(t: Tensor, bound: float = BOUND) -> Tensor:
+    """The real line to (-BOUND, BOUND), the identity near 0: outliers stay inside the spline."""
+    return t * torch.rsqrt(1.0 + (t / bound) ** 2)
+
+
+def unsquash(w: Tensor, bound: float = BOUND) -> Tensor:
+    """Inverse of ``squash``, bounded: |t| < 50."""
+    w = w.clamp(-0.9874 * bound, 0.9874 * bound)
+    return w * torch.rsqrt(1.0 - (w / bound) ** 2)
+
+
+def squash_log_slope(t: Tensor, bound: float = BOUND) -> Tensor:
+    """log d squash / dt."""
+    return -1.5 * torch.log1p((t / bound) ** 2)
+
+
+def _knots(
+    parameters: Tensor, n_bins: int, bound: float = BOUND, least: float = MIN_BIN, flattest: float = MIN_SLOPE
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Parameters [N, 3 n_bins + 1] -> knots x [N, n_bins + 1], y [N, n_bins + 1], slopes [N, n_bins + 1]."""
+    widths, heights, slopes = parameters.split([n_bins, n_bins, n_bins + 1], dim=1)
+    free = 1.0 - least * n_bins
+    x = torch.cumsum(least + free * torch.softmax(widths, 1), 1)  # [N, n_bins] in (0, 1]
+    y = torch.cumsum(least + free * torch.softmax(heights, 1), 1)  # [N, n_bins]
+    x, y = torch.nn.functional.pad(x, [1, 0]), torch.nn.functional.pad(y, [1, 0])  # [N, n_bins + 1]
+    slope = flattest + torch.nn.functional.softplus(slopes + math.log(math.expm1(1.0 - flattest)))  # [N, n_bins + 1]
+    return (2.0 * x - 1.0) * bound, (2.0 * y - 1.0) * bound, slope
+
+
+def _bin(value: Tensor, knots: Tensor, n_bins: int) -> Tensor:
+    """Index [N, 1] of the bin that holds value [N]."""
+    return (value.unsqueeze(1) >= knots[:, 1:-1]).sum(1, keepdim=True).clamp(max=n_bins - 1)
+
+
+def spline(value: Tensor, parameters: Tensor, n_bins: int) -> tuple[Tensor, Tensor]:
+    """Spline of value [N] in (-BOUND, BOUND): (image [N], log of the slope [N])."""
+    x, y, slope = _knots(parameters, n_bins)
+    k = _bin(value, x, n_bins)  # [N, 1]
+    x0, y0, d0, d1 = x.gather(1, k)[:, 0], y.gather(1, k)[:, 0], slope.gather(1, k)[:, 0], slope.gather(1, k + 1)[:, 0]
+    width, height = x.gather(1, k + 1)[:, 0] - x0, y.gather(1, k + 1)[:, 0] - y0  # [N]
+    mean = height / width
+    xi = ((value - x0) / width).clamp(0.0, 1.0)  # [N]
+    cross = xi * (1.0 - xi)
+    below = mean + (d1 + d0 - 2.0 * mean) * cross
+    image = y0 + height * (mean * xi * xi + d0 * cross) / below
+    rise = mean * mean * (d1 * xi * xi + 2.0 * mean * cross + d0 * (1.0 - xi) ** 2)
+    return image, torch.log(rise) - 2.0 * torch.log(below)
+
+
+def inverse_spline(value: Tensor, parameters: Tensor, n_bins: int) -> Tensor:
+    """Inverse of ``spline``: value [N] in (-BOUND, BOUND) -> [N]."""
+    x, y, slope = _knots(parameters, n_bins)
+    k = _bin(value, y, n_bins)  # [N, 1]
+    x0, y0, d0, d1 = x.gather(1, k)[:, 0], y.gather(1, k)[:, 0], slope.gather(1, k)[:, 0], slope.gather(1, k + 1)[:, 0]
+    width, height = x.gather(1, k + 1)[:, 0] - x0, y.gather(1, k + 1)[:, 0] - y0  # [N]
+    mean = height / width
+    up = (value - y0).clamp(min=0.0)
+    bend = up * (d1 + d0 - 2.0 * mean)
+    a = height * (mean - d0) + bend
+    b = height * d0 - bend
+    c = -mean * up
+    root = torch.sqrt((b * b - 4.0 * a * c).clamp(min=0.0))
+    xi = (2.0 * c / (-b - root)).clamp(0.0, 1.0)  # [N], the root that does not cancel
+    return x0 + xi * width
+
+
+class SplineFlow(nn.Module):
+    """Density of one number given features: a spline takes the number to a standard normal.
+
+    At the start it is the standard normal itself: give it numbers in units of their own spread.
+    """
+
+    def __init__(self, n_features: int, hidden: int, n_bins: int) -> None:
+        super().__init__()
+        self.n_bins = n_bins
+        self.noise_bound = NOISE
+        self.net = mlp(n_features, hidden, 3 * n_bins + 1)
+
+    def log_prob(self, value: Tensor, features: Tensor) -> Tensor:
+        """Log density of value [N] in (-BOUND, BOUND) given features [N, F]."""
+        z, log_slope = spline(value, self.net(features), self.n_bins)
+        return normal_log_prob(z) + log_slope
+
+    def forward(self, noise: Tensor, features: Tensor) -> Tensor:
+        """Sample [N] in (-BOUND, BOUND) from normal noise [N], given features [N, F]."""
+        return inverse_spline(noise.clamp(-self.noise_bound, self.noise_bound), self.net(features), self.n_bins)

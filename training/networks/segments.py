@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+"""Operations on ragged sets that are kept flat: values [N, ...] and, per value, the index of its segment."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def lengths_to_index(offsets: Tensor, total: int) -> Tensor:
+    """Index of the set of every item: offsets i64 [B + 1] -> i64 [total]."""
+    sets = torch.arange(offsets.size(0) - 1, device=offsets.device)  # [B]
+    return torch.repeat_interleave(sets, offsets[1:] - offsets[:-1], output_size=total)
+
+
+def segment_sum(values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
+    """Sums of values [N, K] by segment i64 [N] -> [n_segments, K]."""
+    out = torch.zeros(n_segments, values.size(1), dtype=values.dtype, device=values.device)
+    return out.index_add(0, segment, values)
+
+
+def segment_max(values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
+    """Maxima of values [N] by segment i64 [N] -> [n_segments]; 0 for an empty segment."""
+    out = torch.zeros(n_segments, dtype=values.dtype, device=values.device)
+    return out.scatter_reduce(0, segment, values, "amax", include_self=False)
+
+
+def segment_first(mask: Tensor, segment: Tensor, n_segments: int) -> Tensor:
+    """Position of the first True of mask bool [N] by segment i64 [N] -> i64 [n_segments]; N where there is none."""
+    n = mask.size(0)
+    position = torch.where(mask, torch.arange(n, device=mask.device), n)  # [N]
+    out = torch.full([n_segments], n, dtype=torch.int64, device=mask.device)
+    return out.scatter_reduce(0, segment, position, "amin")
