@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Kernels and metrics that say how close a fast simulation comes to its reference."""
