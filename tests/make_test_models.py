@@ -66,7 +66,9 @@ class Smear(nn.Module):
                 slot_offsets: Tensor, noise_slot: Tensor) -> Output:  # fmt: skip
         sizes = offsets[1:] - offsets[:-1]
         n_sets = sizes.shape[0]
-        event = torch.repeat_interleave(torch.arange(n_sets, device=offsets.device), sizes, output_size=features.shape[0])
+        event = torch.repeat_interleave(
+            torch.arange(n_sets, device=offsets.device), sizes, output_size=features.shape[0]
+        )
         index = torch.arange(features.shape[0], device=offsets.device) - offsets[:-1][event]
         kept = noise_slot[:, 1] < 1.0
         pt = features[:, 0] * (1.0 + self.smearing * noise_slot[:, 0])
