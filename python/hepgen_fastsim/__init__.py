@@ -20,6 +20,7 @@ from hepgen_fastsim.errors import Error, InputError, ModelError
 
 if TYPE_CHECKING:
     from hepgen_fastsim import errors, io, metrics
+    from hepgen_fastsim._core_loader import cmake_prefix
     from hepgen_fastsim.fastsim import FastSim, simulate
     from hepgen_fastsim.io import open_output, read, read_pythia
     from hepgen_fastsim.registry import models
@@ -32,6 +33,7 @@ __all__ = [
     "InputError",
     "ModelError",
     "__version__",
+    "cmake_prefix",
     "errors",
     "io",
     "metrics",
@@ -44,6 +46,7 @@ __all__ = [
 
 _NAMES = {  # public name -> module that defines it
     "FastSim": "hepgen_fastsim.fastsim",
+    "cmake_prefix": "hepgen_fastsim._core_loader",
     "simulate": "hepgen_fastsim.fastsim",
     "models": "hepgen_fastsim.registry",
     "read": "hepgen_fastsim.io",

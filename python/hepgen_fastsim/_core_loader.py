@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 from hepgen_fastsim.errors import Error
 
-__all__ = ["core"]
+__all__ = ["cmake_prefix", "core"]
 
 
 def _release(version: str) -> str:
@@ -47,6 +49,18 @@ def check_torch(built: str | None, found: str | None) -> None:
             f"same one. `pip install torch=={built}`, or build again with the torch that is here: "
             "`pip install --no-build-isolation --force-reinstall --no-deps hepgen_fastsim`."
         )
+
+
+def cmake_prefix() -> str:
+    """Folder for CMAKE_PREFIX_PATH, so that `find_package(hepgen_fastsim)` finds this installation; nothing is loaded.
+
+    >>> hf.cmake_prefix()
+    '/…/site-packages/hepgen_fastsim'
+    """
+    spec = find_spec("hepgen_fastsim._core")
+    if spec is None or spec.origin is None:
+        raise Error("the compiled part of hepgen_fastsim is not installed; `pip install .` in its source folder.")
+    return str(Path(spec.origin).parent)
 
 
 @cache
