@@ -46,8 +46,9 @@ class DLTensorOwner {
   py::tuple device_;
 };
 
-py::dict run_tensors(const hf::Engine& engine, const py::object& features, const py::object& codes, const py::object& offsets,
-                     const py::object& conditions, const py::object& event, std::uint64_t seed, std::uint32_t stream) {
+py::dict run_tensors(const hf::Engine& engine, const py::object& features, const py::object& codes,
+                     const py::object& offsets, const py::object& conditions, const py::object& event,
+                     std::uint64_t seed, std::uint32_t stream) {
   const auto take = [](const py::object& tensor) -> DLManagedTensor* {
     return tensor.is_none() ? nullptr : hepgen_dlpack::from_capsule(tensor.attr("__dlpack__")());
   };
@@ -73,8 +74,9 @@ void bind_engine(py::module_& m) {
       .def("__dlpack__", &DLTensorOwner::dlpack)
       .def("__dlpack_device__", &DLTensorOwner::device);
 
-  py::class_<hf::Engine>(m, "Engine",
-                         "Runs a model over ragged sets, packed into batches of bounded size; safe to call from many threads.")
+  py::class_<hf::Engine>(
+      m, "Engine",
+      "Runs a model over ragged sets, packed into batches of bounded size; safe to call from many threads.")
       .def(py::init([](const hf::Model& model, const std::string& device, const std::string& precision,
                        std::int64_t batch_items) {
              const py::gil_scoped_release release;
@@ -84,12 +86,14 @@ void bind_engine(py::module_& m) {
            py::arg("batch_items") = hf::Engine::Config{}.batch_items)
       .def("run", &run, py::arg("features"), py::arg("codes"), py::arg("offsets"), py::arg("conditions"),
            py::arg("event") = py::none(), py::arg("seed") = 0, py::arg("stream") = 0,
-           "features float32 [T, F], codes int64 [T, C], offsets int64 [B + 1], conditions float32 [B, D], event int64 [B].\n\n"
+           "features float32 [T, F], codes int64 [T, C], offsets int64 [B + 1], conditions float32 [B, D], event int64 "
+           "[B].\n\n"
            "Returns a dict: items float32 [M, G], item_codes int64 [M, H], offsets int64 [B + 1], origin int64 [M],\n"
            "scalars float32 [B, S]. Raises InputError, ModelError.")
-      .def("run_tensors", &run_tensors, py::arg("features"), py::arg("codes"), py::arg("offsets"), py::arg("conditions"),
-           py::arg("event") = py::none(), py::arg("seed") = 0, py::arg("stream") = 0,
-           "The same for tensors with __dlpack__ (torch, CuPy, ...), CUDA ones included: one pass, no packing, results stay\n"
+      .def("run_tensors", &run_tensors, py::arg("features"), py::arg("codes"), py::arg("offsets"),
+           py::arg("conditions"), py::arg("event") = py::none(), py::arg("seed") = 0, py::arg("stream") = 0,
+           "The same for tensors with __dlpack__ (torch, CuPy, ...), CUDA ones included: one pass, no packing, results "
+           "stay\n"
            "on the engine's device as DLPack tensors.")
       .def_property_readonly("metadata", [](const hf::Engine& engine) { return engine.metadata().json; })
       .def_property_readonly("device", &hf::Engine::device);

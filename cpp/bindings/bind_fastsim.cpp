@@ -14,8 +14,8 @@ namespace {
 class Columns {
  public:
   explicit Columns(const py::dict& columns) : columns_(columns) {
-    static const std::set<std::string> known = {"pdgid", "status", "pt", "eta", "phi", "px", "py", "pz", "mass",
-                                                "charge", "vx", "vy", "vz", "vt", "m1", "m2", "d1", "d2"};
+    static const std::set<std::string> known = {"pdgid",  "status", "pt", "eta", "phi", "px", "py", "pz", "mass",
+                                                "charge", "vx",     "vy", "vz",  "vt",  "m1", "m2", "d1", "d2"};
     for (const auto& [key, value] : columns) {
       if (!known.contains(key.cast<std::string>())) {
         throw hf::InputError("GEN events have no column '" + key.cast<std::string>() + "'");
@@ -87,7 +87,8 @@ py::dict simulate(const hf::FastSim& sim, const py::dict& gen, const Array<std::
 }  // namespace
 
 void bind_fastsim(py::module_& m) {
-  py::class_<hf::FastSim>(m, "FastSim", "Detector simulation: GEN events in, RECO constituents out; safe to call from many threads.")
+  py::class_<hf::FastSim>(m, "FastSim",
+                          "Detector simulation: GEN events in, RECO constituents out; safe to call from many threads.")
       .def(py::init([](const std::string& model, const std::string& device, const std::string& precision,
                        std::int64_t batch_items, const std::string& outside) {
              const py::gil_scoped_release release;
@@ -97,9 +98,11 @@ void bind_fastsim(py::module_& m) {
            py::arg("batch_items") = hf::Engine::Config{}.batch_items, py::arg("outside") = "keep")
       .def("simulate", &simulate, py::arg("columns"), py::arg("offsets"), py::arg("event") = py::none(),
            py::arg("seed") = 0, py::arg("stream") = 0,
-           "columns: dict of arrays [T] (pdgid and px, py, pz or pt, eta, phi [GeV]; the rest is optional), offsets int64 [B + 1],\n"
+           "columns: dict of arrays [T] (pdgid and px, py, pz or pt, eta, phi [GeV]; the rest is optional), offsets "
+           "int64 [B + 1],\n"
            "event: ids [B] that key the noise.\n\n"
-           "Returns a dict of RECO columns, their offsets, and 'outside': counts of particles outside the model's domain.")
+           "Returns a dict of RECO columns, their offsets, and 'outside': counts of particles outside the model's "
+           "domain.")
       .def_property_readonly("metadata", [](const hf::FastSim& sim) { return sim.metadata().json; })
       .def_property_readonly("device", &hf::FastSim::device);
 }

@@ -7,7 +7,8 @@ namespace py = pybind11;
 namespace hf = hepgen_fastsim;
 
 void bind_random(py::module_& m) {
-  m.def("philox4x32", &hf::philox4x32, py::arg("counter"), py::arg("key"), "One Philox4x32-10 block: 4 words from 4 + 2.");
+  m.def("philox4x32", &hf::philox4x32, py::arg("counter"), py::arg("key"),
+        "One Philox4x32-10 block: 4 words from 4 + 2.");
   m.def(
       "normal_noise",
       [](std::uint64_t seed, std::uint32_t stream, const Array<std::uint32_t>& event, const Array<std::uint32_t>& slot,

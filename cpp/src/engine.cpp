@@ -16,7 +16,9 @@
 namespace hepgen_fastsim {
 namespace {
 
-std::string text(std::int64_t n) { return std::to_string(n); }
+std::string text(std::int64_t n) {
+  return std::to_string(n);
+}
 
 template <typename T>
 at::Tensor wrap(std::span<const T> data, std::int64_t rows, std::int64_t columns) {
@@ -113,7 +115,8 @@ NetworkInput Engine::Impl::pack(const SetView& sets, const Packing::Batch& batch
                                 std::span<const std::int64_t> slots, std::uint64_t seed, std::uint32_t stream) const {
   const Metadata& m = metadata();
   const auto n_sets = static_cast<std::int64_t>(batch.sets.size());
-  const auto width_f = static_cast<std::int64_t>(m.features.size()), width_c = static_cast<std::int64_t>(m.codes.size()),
+  const auto width_f = static_cast<std::int64_t>(m.features.size()),
+             width_c = static_cast<std::int64_t>(m.codes.size()),
              width_d = static_cast<std::int64_t>(m.condition.size());
   at::Tensor offsets = at::empty({n_sets + 1}, at::kLong), slot_offsets = at::empty({n_sets + 1}, at::kLong);
   auto* offset = offsets.mutable_data_ptr<std::int64_t>();
@@ -134,7 +137,8 @@ NetworkInput Engine::Impl::pack(const SetView& sets, const Packing::Batch& batch
     const std::int64_t n = offset[n_sets];
     if (batch.contiguous) {  // straight from the caller's memory
       const std::int64_t begin = n_sets == 0 ? 0 : index[batch.sets.front()] * width;
-      return wrap(data.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(n * width)), n, width).to(device);
+      return wrap(data.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(n * width)), n, width)
+          .to(device);
     }
     const std::vector<T> gathered = gather(data, width, batch, index);
     return wrap(std::span<const T>(gathered), n, width).clone().to(device);
@@ -169,14 +173,17 @@ std::vector<std::int64_t> Engine::Impl::slot_counts(const SetView& sets, std::sp
   for (std::size_t i = 0; i < sizes.size(); ++i) sizes[i] = 1 + sets.offsets[i + 1] - sets.offsets[i];
   for (const Packing::Batch& batch : Packing::in_order(sizes, config.batch_items).batches) {
     const at::Tensor drawn = backend->slots(pack(sets, batch, event, {}, seed, stream)).to(at::kCPU).contiguous();
-    if (drawn.scalar_type() != at::kLong || drawn.dim() != 1 || drawn.size(0) != static_cast<std::int64_t>(batch.sets.size())) {
-      throw ModelError("model '" + m.name + "': 'slots' should return int64 [" + text(batch.sets.size()) + "], but returned " +
-                       c10::toString(drawn.scalar_type()) + " with " + text(drawn.numel()) + " elements");
+    if (drawn.scalar_type() != at::kLong || drawn.dim() != 1 ||
+        drawn.size(0) != static_cast<std::int64_t>(batch.sets.size())) {
+      throw ModelError("model '" + m.name + "': 'slots' should return int64 [" + text(batch.sets.size()) +
+                       "], but returned " + c10::toString(drawn.scalar_type()) + " with " + text(drawn.numel()) +
+                       " elements");
     }
     const auto* values = drawn.const_data_ptr<std::int64_t>();
     for (std::size_t i = 0; i < batch.sets.size(); ++i) {
       if (values[i] < 0 || values[i] > max_slots) {
-        throw ModelError("model '" + m.name + "': 'slots' should lie in 0 ... " + text(max_slots) + ", but is " + text(values[i]));
+        throw ModelError("model '" + m.name + "': 'slots' should lie in 0 ... " + text(max_slots) + ", but is " +
+                         text(values[i]));
       }
       counts[static_cast<std::size_t>(batch.sets[i])] = values[i];
     }
@@ -229,8 +236,9 @@ void Engine::Impl::check_values(const NetworkOutput& out, const SetView& sets, c
   }
 }
 
-NetworkOutput Engine::Impl::forward(const SetView& sets, const Packing::Batch& batch, std::span<const std::uint32_t> event,
-                                    std::span<const std::int64_t> slots, std::uint64_t seed, std::uint32_t stream) const {
+NetworkOutput Engine::Impl::forward(const SetView& sets, const Packing::Batch& batch,
+                                    std::span<const std::uint32_t> event, std::span<const std::int64_t> slots,
+                                    std::uint64_t seed, std::uint32_t stream) const {
   NetworkOutput out = backend->forward(pack(sets, batch, event, slots, seed, stream));
   for (at::Tensor* t : {&out.items, &out.item_codes, &out.item_offsets, &out.origin, &out.scalars}) {
     *t = t->to(at::kCPU).contiguous();
@@ -246,8 +254,12 @@ Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 
-const Metadata& Engine::metadata() const { return impl_->metadata(); }
-const std::string& Engine::device() const { return impl_->device; }
+const Metadata& Engine::metadata() const {
+  return impl_->metadata();
+}
+const std::string& Engine::device() const {
+  return impl_->device;
+}
 
 SetBatch Engine::run(const SetView& sets, std::uint64_t seed, std::uint32_t stream) const {
   const c10::InferenceMode inference;  // of this thread, while we are here
@@ -268,7 +280,8 @@ SetBatch Engine::run(const SetView& sets, std::uint64_t seed, std::uint32_t stre
       if (batch.sets.size() < 2) {
         const std::int64_t set = batch.sets.front();
         throw Error("Engine: out of memory on " + impl_->device + " with a single set of " +
-                    text(sets.offsets[set + 1] - sets.offsets[set]) + " items and " + text(slots[set]) + " slots: " + what);
+                    text(sets.offsets[set + 1] - sets.offsets[set]) + " items and " + text(slots[set]) +
+                    " slots: " + what);
       }
       auto [first, second] = batch.halves();
       waiting.push_back(std::move(second));

@@ -64,7 +64,8 @@ SetBatchTensors Engine::run(SetTensors sets, std::uint64_t seed, std::uint32_t s
   at::Tensor event;
   if (sets.event != nullptr) event = guarded(sets.event, "event", at::kLong, -1);
   if (error) throw *error;
-  if (sets.offsets == nullptr || in.offsets.numel() == 0) throw InputError("Engine: offsets should have at least one element");
+  if (sets.offsets == nullptr || in.offsets.numel() == 0)
+    throw InputError("Engine: offsets should have at least one element");
   const std::int64_t n_sets = in.offsets.size(0) - 1;
   if (!event.defined()) event = at::arange(n_sets, in.offsets.options());
   if (width(m.condition) == 0) in.conditions = at::empty({n_sets, 0}, in.features.options());

@@ -57,12 +57,15 @@ struct FastSim::Impl {
     }
     for (const Column& column : m.features) {
       const int quantity = find_name(quantity_names.data(), quantity_names.size(), column.name);
-      if (quantity < 0) throw ModelError("model '" + m.name + "' asks for the GEN column '" + column.name + "', which FastSim does not know");
+      if (quantity < 0)
+        throw ModelError("model '" + m.name + "' asks for the GEN column '" + column.name +
+                         "', which FastSim does not know");
       features.push_back(static_cast<std::size_t>(quantity));
     }
     if (m.codes.size() != 1 || m.codes[0].name != "pdgid" || !m.condition.empty()) {
-      throw ModelError("FastSim gives 'pdgid' as the only code and no conditions, but model '" + m.name + "' asks for " +
-                       std::to_string(m.codes.size()) + " codes and " + std::to_string(m.condition.size()) + " conditions");
+      throw ModelError("FastSim gives 'pdgid' as the only code and no conditions, but model '" + m.name +
+                       "' asks for " + std::to_string(m.codes.size()) + " codes and " +
+                       std::to_string(m.condition.size()) + " conditions");
     }
     constexpr std::array<const char*, 6> outputs = {"pt", "eta", "phi", "mass", "d0", "dz"};
     output.fill(-1);
@@ -76,7 +79,8 @@ struct FastSim::Impl {
     }
     for (std::size_t i = 0; i < 3; ++i) {
       if (output[i] < 0 || pdgid_output < 0) {
-        throw ModelError("FastSim needs the output columns 'pt', 'eta', 'phi' and 'pdgid', but model '" + m.name + "' lacks one of them");
+        throw ModelError("FastSim needs the output columns 'pt', 'eta', 'phi' and 'pdgid', but model '" + m.name +
+                         "' lacks one of them");
       }
     }
     acceptance = limits(m.acceptance);
@@ -121,8 +125,8 @@ void FastSim::Impl::check(const GenView& events) const {
   expect("vz", events.vz.size(), false);
   expect("vt", events.vt.size(), false);
   if (!events.event.empty() && static_cast<std::int64_t>(events.event.size()) != events.size()) {
-    throw InputError("FastSim: " + std::to_string(events.size()) + " events, but " + std::to_string(events.event.size()) +
-                     " event ids");
+    throw InputError("FastSim: " + std::to_string(events.size()) + " events, but " +
+                     std::to_string(events.event.size()) + " event ids");
   }
 }
 
@@ -139,7 +143,9 @@ std::string FastSim::Impl::outside(const Particle& p, std::int64_t code) const {
 namespace {
 
 Particle particle(const GenView& e, std::size_t row) {
-  const auto or_else = [row](const auto& column, double value) { return column.empty() ? value : static_cast<double>(column[row]); };
+  const auto or_else = [row](const auto& column, double value) {
+    return column.empty() ? value : static_cast<double>(column[row]);
+  };
   Particle p{};
   if (!e.px.empty()) {
     const double pt = std::hypot(e.px[row], e.py[row]);
@@ -166,8 +172,12 @@ FastSim::~FastSim() = default;
 FastSim::FastSim(FastSim&&) noexcept = default;
 FastSim& FastSim::operator=(FastSim&&) noexcept = default;
 
-const Metadata& FastSim::metadata() const { return impl_->engine.metadata(); }
-const std::string& FastSim::device() const { return impl_->engine.device(); }
+const Metadata& FastSim::metadata() const {
+  return impl_->engine.metadata();
+}
+const std::string& FastSim::device() const {
+  return impl_->engine.device();
+}
 
 FastSim::Result FastSim::simulate(const GenView& events, std::uint64_t seed, std::uint32_t stream) const {
   impl_->check(events);
@@ -184,16 +194,18 @@ FastSim::Result FastSim::simulate(const GenView& events, std::uint64_t seed, std
         throw InputError("FastSim: " + where(events, event, row) + ": " + quantity_names[odd - p.begin()] +
                          " is not a number");
       }
-      if (!std::all_of(impl_->acceptance.begin(), impl_->acceptance.end(), [&](const Limit& l) { return l.holds(p); })) continue;
+      if (!std::all_of(impl_->acceptance.begin(), impl_->acceptance.end(), [&](const Limit& l) { return l.holds(p); }))
+        continue;
       for (const std::size_t quantity : impl_->features) {
         if (!std::isfinite(static_cast<float>(p[quantity]))) {
-          throw InputError("FastSim: " + where(events, event, row) + ": " + quantity_names[quantity] + " is not finite");
+          throw InputError("FastSim: " + where(events, event, row) + ": " + quantity_names[quantity] +
+                           " is not finite");
         }
       }
       if (const std::string reason = impl_->outside(p, events.pdgid[r]); !reason.empty()) {
         if (impl_->config.outside == Outside::refuse) {
-          throw InputError("FastSim: " + where(events, event, row) + " lies outside the domain of model '" + metadata().name +
-                           "': " + reason);
+          throw InputError("FastSim: " + where(events, event, row) + " lies outside the domain of model '" +
+                           metadata().name + "': " + reason);
         }
         ++result.outside[reason];
         if (impl_->config.outside == Outside::drop) continue;
@@ -207,7 +219,8 @@ FastSim::Result FastSim::simulate(const GenView& events, std::uint64_t seed, std
 
   SetBatch batch = impl_->engine.run({features, codes, offsets, {}, events.event}, seed, stream);
 
-  const std::size_t n = batch.origin.size(), width = metadata().output_features.size(), width_codes = metadata().output_codes.size();
+  const std::size_t n = batch.origin.size(), width = metadata().output_features.size(),
+                    width_codes = metadata().output_codes.size();
   const auto column = [&](int which) {
     std::vector<float> out(n, 0.0f);
     if (which >= 0) {
@@ -227,7 +240,8 @@ FastSim::Result FastSim::simulate(const GenView& events, std::uint64_t seed, std
   for (std::size_t i = 0; i < n; ++i) {
     reco.pdgid[i] = batch.item_codes[i * width_codes + static_cast<std::size_t>(impl_->pdgid_output)];
     reco.charge[i] = impl_->charge_output >= 0
-                         ? static_cast<std::int32_t>(batch.item_codes[i * width_codes + static_cast<std::size_t>(impl_->charge_output)])
+                         ? static_cast<std::int32_t>(
+                               batch.item_codes[i * width_codes + static_cast<std::size_t>(impl_->charge_output)])
                          : static_cast<std::int32_t>(std::lround(pdg::charge(reco.pdgid[i])));
   }
   reco.origin.resize(n);

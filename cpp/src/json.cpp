@@ -48,13 +48,20 @@ class Parser {
     skip_space();
     if (at_ == text_.size()) fail("a value");
     switch (text_[at_]) {
-      case '{': return parse_object(depth);
-      case '[': return parse_array(depth);
-      case '"': return parse_string();
-      case 't': return literal("true", true);
-      case 'f': return literal("false", false);
-      case 'n': return literal("null", nullptr);
-      default: return parse_number();
+      case '{':
+        return parse_object(depth);
+      case '[':
+        return parse_array(depth);
+      case '"':
+        return parse_string();
+      case 't':
+        return literal("true", true);
+      case 'f':
+        return literal("false", false);
+      case 'n':
+        return literal("null", nullptr);
+      default:
+        return parse_number();
     }
   }
 
@@ -118,14 +125,30 @@ class Parser {
       }
       if (at_ == text_.size()) fail("an escape");
       switch (text_[at_++]) {
-        case '"': out += '"'; break;
-        case '\\': out += '\\'; break;
-        case '/': out += '/'; break;
-        case 'b': out += '\b'; break;
-        case 'f': out += '\f'; break;
-        case 'n': out += '\n'; break;
-        case 'r': out += '\r'; break;
-        case 't': out += '\t'; break;
+        case '"':
+          out += '"';
+          break;
+        case '\\':
+          out += '\\';
+          break;
+        case '/':
+          out += '/';
+          break;
+        case 'b':
+          out += '\b';
+          break;
+        case 'f':
+          out += '\f';
+          break;
+        case 'n':
+          out += '\n';
+          break;
+        case 'r':
+          out += '\r';
+          break;
+        case 't':
+          out += '\t';
+          break;
         case 'u': {
           std::uint32_t code = parse_hex4();
           if (code >= 0xD800 && code < 0xDC00) {  // first half of a surrogate pair
@@ -138,7 +161,8 @@ class Parser {
           append_utf8(out, code);
           break;
         }
-        default: --at_, fail("one of the escapes of JSON");
+        default:
+          --at_, fail("one of the escapes of JSON");
       }
     }
   }
@@ -208,7 +232,9 @@ const Object& Value::as_object(std::string_view where) const {
   wrong_type(where, "an object");
 }
 
-Value parse(std::string_view text) { return Parser(text).document(); }
+Value parse(std::string_view text) {
+  return Parser(text).document();
+}
 
 const Value& require(const Object& object, std::string_view key, std::string_view where) {
   const auto found = object.find(key);

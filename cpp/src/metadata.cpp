@@ -40,8 +40,8 @@ std::vector<Column> columns(const json::Object& parent, const char* key, const s
     out.push_back(std::move(c));
   }
   if (static_cast<std::int64_t>(out.size()) > max_columns) {
-    throw ModelError("metadata: '" + where + "." + key + "' has " + std::to_string(out.size()) +
-                     " columns; at most " + std::to_string(max_columns) + " make sense");
+    throw ModelError("metadata: '" + where + "." + key + "' has " + std::to_string(out.size()) + " columns; at most " +
+                     std::to_string(max_columns) + " make sense");
   }
   return out;
 }
@@ -63,7 +63,8 @@ std::array<double, 2> interval(const json::Value& value, const std::string& wher
   return {pair[0].as_number(where), pair[1].as_number(where)};
 }
 
-std::vector<ColumnRange> ranges(const json::Object& object, const std::vector<Column>& known, const std::string& where) {
+std::vector<ColumnRange> ranges(const json::Object& object, const std::vector<Column>& known,
+                                const std::string& where) {
   std::vector<ColumnRange> out;
   for (const auto& [name, value] : object) {
     if (std::none_of(known.begin(), known.end(), [&](const Column& c) { return c.name == name; })) {
@@ -157,8 +158,8 @@ Metadata Metadata::read(const std::string& path) {
     const auto [data, size] = reader.getRecord(entry);
     text.assign(static_cast<const char*>(data.get()), size);
   } catch (const c10::Error& error) {
-    throw ModelError("'" + path + "' is no readable model file (a TorchScript zip archive): " +
-                     error.what_without_backtrace());
+    throw ModelError("'" + path +
+                     "' is no readable model file (a TorchScript zip archive): " + error.what_without_backtrace());
   }
   try {
     return parse(text);

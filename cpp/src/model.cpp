@@ -76,7 +76,11 @@ Model Model::load(const std::string& path_or_name) {
   return Model(std::move(impl));
 }
 
-const Metadata& Model::metadata() const { return impl_->metadata; }
-const std::string& Model::path() const { return impl_->path; }
+const Metadata& Model::metadata() const {
+  return impl_->metadata;
+}
+const std::string& Model::path() const {
+  return impl_->path;
+}
 
 }  // namespace hepgen_fastsim

@@ -18,8 +18,8 @@ std::pair<at::Tensor, at::Tensor> multiply(std::int64_t constant, const at::Tens
 
 std::pair<at::Tensor, at::Tensor> box_muller(const at::Tensor& a, const at::Tensor& b) {
   // The same float32 as in random.cpp: near 1 its rounding is what counts, not the logarithm's.
-  const at::Tensor u = a.bitwise_right_shift(8).to(at::kFloat) * 0x1p-24 +
-                       (a.bitwise_and(0xFF).to(at::kFloat) * 0x1p-32 + 0x1p-33);
+  const at::Tensor u =
+      a.bitwise_right_shift(8).to(at::kFloat) * 0x1p-24 + (a.bitwise_and(0xFF).to(at::kFloat) * 0x1p-32 + 0x1p-33);
   const at::Tensor radius = (u.to(at::kDouble).log() * -2.0).sqrt();
   const at::Tensor angle = b.to(at::kDouble) * (2.0 * std::numbers::pi * 0x1p-32);
   return {(radius * angle.cos()).to(at::kFloat), (radius * angle.sin()).to(at::kFloat)};

@@ -34,8 +34,8 @@ Packing Packing::by_size(std::span<const std::int64_t> sizes, std::int64_t limit
   Packing out;
   std::int64_t largest = 0;
   for (const std::int64_t set : order) {
-    const bool full = out.batches.empty() ||
-                      largest * static_cast<std::int64_t>(out.batches.back().sets.size() + 1) > limit;
+    const bool full =
+        out.batches.empty() || largest * static_cast<std::int64_t>(out.batches.back().sets.size() + 1) > limit;
     if (full) {
       out.batches.push_back({{}, false});
       largest = std::max<std::int64_t>(sizes[set], 1);

@@ -37,8 +37,7 @@ class Autocast {
 };
 
 at::Device find_device(const std::string& name) {
-  const bool cuda = at::hasCUDA() && at::globalContext().hasCUDA() &&
-                    at::detail::getCUDAHooks().deviceCount() > 0;
+  const bool cuda = at::hasCUDA() && at::globalContext().hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
   if (name == "auto") return cuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
   std::optional<at::Device> device;
   try {
@@ -62,9 +61,7 @@ at::Device find_device(const std::string& name) {
 class TorchScriptBackend : public Backend {
  public:
   TorchScriptBackend(const Model& model, const Engine::Config& config)
-      : device_(find_device(config.device)),
-        bfloat16_(config.precision == Precision::bfloat16),
-        path_(model.path()) {
+      : device_(find_device(config.device)), bfloat16_(config.precision == Precision::bfloat16), path_(model.path()) {
     const torch::jit::Module module = model.impl().module.deepcopy(device_);
     std::vector<std::string> methods;
     if (model.metadata().slots_drawn) methods.emplace_back("slots");
@@ -72,8 +69,8 @@ class TorchScriptBackend : public Backend {
   }
 
   NetworkOutput forward(const NetworkInput& in) const override {
-    const c10::IValue value = call("forward", {in.features, in.codes, in.offsets, in.conditions, in.noise_set,
-                                               in.slot_offsets, in.noise_slot});
+    const c10::IValue value = call(
+        "forward", {in.features, in.codes, in.offsets, in.conditions, in.noise_set, in.slot_offsets, in.noise_slot});
     const std::vector<c10::IValue> tuple = value.toTupleRef().elements().vec();
     return {tuple[0].toTensor(), tuple[1].toTensor(), tuple[2].toTensor(), tuple[3].toTensor(), tuple[4].toTensor()};
   }
@@ -96,7 +93,8 @@ class TorchScriptBackend : public Backend {
     } catch (const std::bad_alloc&) {
       throw;
     } catch (const std::exception& error) {
-      throw ModelError("'" + path_ + "': the method '" + method + "' failed: " + std::string(error.what()).substr(0, 800));
+      throw ModelError("'" + path_ + "': the method '" + method +
+                       "' failed: " + std::string(error.what()).substr(0, 800));
     }
   }
 

@@ -129,7 +129,8 @@ TEST_CASE("a generator draws its own slots") {
     const float z = out.scalars[i];  // the set's noise
     CHECK(out.offsets[i + 1] - out.offsets[i] == 3 + static_cast<std::int64_t>(10 * std::abs(z)));
     std::vector<float> expected(1);
-    normal_noise(9, 0, std::vector<std::uint32_t>{static_cast<std::uint32_t>(i)}, std::vector<std::uint32_t>{set_slot}, 1, expected);
+    normal_noise(9, 0, std::vector<std::uint32_t>{static_cast<std::uint32_t>(i)}, std::vector<std::uint32_t>{set_slot},
+                 1, expected);
     CHECK(z == expected[0]);
     CHECK(std::abs(out.items[static_cast<std::size_t>(out.offsets[i])] - conditions[i]) < 7);
   }
@@ -171,8 +172,10 @@ TEST_CASE("arrays that do not fit are refused, with both sides") {
 
 TEST_CASE("a model that breaks its contract is named") {
   const Sets sets = sample(3);  // 39 items
-  CHECK_THROWS_WITH(engine("raises.pt").run(sets.view(), 1), Contains("'forward' failed") && Contains("the network gives up"));
-  CHECK_THROWS_WITH(engine("wrong-shape.pt").run(sets.view(), 1), Contains("items should be Float [39, 3], but is Float [39, 4]"));
+  CHECK_THROWS_WITH(engine("raises.pt").run(sets.view(), 1),
+                    Contains("'forward' failed") && Contains("the network gives up"));
+  CHECK_THROWS_WITH(engine("wrong-shape.pt").run(sets.view(), 1),
+                    Contains("items should be Float [39, 3], but is Float [39, 4]"));
   const std::vector<std::int64_t> offsets{0, 0};
   CHECK_THROWS_WITH(engine("wrong-origin.pt").run({{}, {}, offsets, std::vector<float>{1}, {}}, 1),
                     Contains("origin 1 points outside its set of 0 items"));

@@ -79,8 +79,9 @@ TEST_CASE("particles outside the domain are kept, dropped or refused") {
   dropped = fastsim(FastSim::Outside::drop).simulate(view(events), 0);
   CHECK(dropped.outside == kept.outside);
   for (const auto code : dropped.reco.pdgid) CHECK(code != 1000022);
-  CHECK_THROWS_WITH(fastsim(FastSim::Outside::refuse).simulate(view(events), 0),
-                    Contains("event 2, particle 1 (pdgid 1000022) lies outside the domain of model 'no-smearing': pdgid 1000022"));
+  CHECK_THROWS_WITH(
+      fastsim(FastSim::Outside::refuse).simulate(view(events), 0),
+      Contains("event 2, particle 1 (pdgid 1000022) lies outside the domain of model 'no-smearing': pdgid 1000022"));
 }
 
 TEST_CASE("bad events are refused, with the event and the particle") {
@@ -109,5 +110,6 @@ TEST_CASE("bad events are refused, with the event and the particle") {
 }
 
 TEST_CASE("a model of another task is refused") {
-  CHECK_THROWS_WITH(FastSim({.model = models + "drawn.pt"}), Contains("needs a model of task 'reconstruct' and unit 'event'"));
+  CHECK_THROWS_WITH(FastSim({.model = models + "drawn.pt"}),
+                    Contains("needs a model of task 'reconstruct' and unit 'event'"));
 }

@@ -8,7 +8,8 @@ using namespace hepgen_fastsim;
 using Catch::Contains;
 
 TEST_CASE("JSON values are read as RFC 8259 has them") {
-  const json::Value document = json::parse(R"( {"a": [1, -2.5e3, true, null], "b\u00e9": "x\n\ud83d\ude00", "c": {}} )");
+  const json::Value document =
+      json::parse(R"( {"a": [1, -2.5e3, true, null], "b\u00e9": "x\n\ud83d\ude00", "c": {}} )");
   const json::Object& root = document.as_object("root");
   const json::Array& a = json::require(root, "a", "root").as_array("a");
   CHECK(a.size() == 4);

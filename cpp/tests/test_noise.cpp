@@ -34,5 +34,6 @@ TEST_CASE("the torch formulation equals the kernel") {
 TEST_CASE("no rows and no channels are legal") {
   const at::Tensor none = at::empty({0}, at::kLong);
   CHECK(normal_noise_torch(1, 2, none, none, 3).sizes() == at::IntArrayRef{0, 3});
-  CHECK(normal_noise_torch(1, 2, at::zeros({4}, at::kLong), at::zeros({4}, at::kLong), 0).sizes() == at::IntArrayRef{4, 0});
+  CHECK(normal_noise_torch(1, 2, at::zeros({4}, at::kLong), at::zeros({4}, at::kLong), 0).sizes() ==
+        at::IntArrayRef{4, 0});
 }

@@ -55,13 +55,14 @@ int main(int argc, char** argv) try {
     events += reco.size();
     constituents += reco.offsets.back();
   }
-  std::printf("%lld events, %lld RECO constituents\n", static_cast<long long>(events), static_cast<long long>(constituents));
+  std::printf("%lld events, %lld RECO constituents\n", static_cast<long long>(events),
+              static_cast<long long>(constituents));
   if (!results.empty()) {
     const hf::RecoEvents& reco = results.begin()->second;
     std::printf("first event:\n%8s %10s %8s %8s %7s\n", "pdgid", "pt [GeV]", "eta", "phi", "origin");
     for (std::int64_t i = 0; i < std::min<std::int64_t>(reco.offsets[1], 5); ++i) {
-      std::printf("%8lld %10.3f %8.3f %8.3f %7lld\n", static_cast<long long>(reco.pdgid[i]), reco.pt[i], reco.eta[i], reco.phi[i],
-                  static_cast<long long>(reco.origin[i]));
+      std::printf("%8lld %10.3f %8.3f %8.3f %7lld\n", static_cast<long long>(reco.pdgid[i]), reco.pt[i], reco.eta[i],
+                  reco.phi[i], static_cast<long long>(reco.origin[i]));
     }
   }
   if (failure) std::rethrow_exception(failure);

@@ -16,22 +16,22 @@ namespace hepgen_fastsim {
 
 /// Ragged sets seen through the caller's arrays, row-major. B sets with T items in all.
 struct SetView {
-  std::span<const float> features;         ///< [T, F]
-  std::span<const std::int64_t> codes;     ///< [T, C]
-  std::span<const std::int64_t> offsets;   ///< [B + 1], from 0 to T
-  std::span<const float> conditions;       ///< [B, D]
-  std::span<const std::int64_t> event;     ///< [B] noise keys in 0 ... 2^32 - 1; empty: 0 ... B - 1
+  std::span<const float> features;        ///< [T, F]
+  std::span<const std::int64_t> codes;    ///< [T, C]
+  std::span<const std::int64_t> offsets;  ///< [B + 1], from 0 to T
+  std::span<const float> conditions;      ///< [B, D]
+  std::span<const std::int64_t> event;    ///< [B] noise keys in 0 ... 2^32 - 1; empty: 0 ... B - 1
 
   std::int64_t size() const { return offsets.empty() ? 0 : static_cast<std::int64_t>(offsets.size()) - 1; }
 };
 
 /// Ragged sets that the model made, row-major. M items in all.
 struct SetBatch {
-  std::vector<float> items;                ///< [M, G]
-  std::vector<std::int64_t> item_codes;    ///< [M, H]
-  std::vector<std::int64_t> offsets{0};    ///< [B + 1]
-  std::vector<std::int64_t> origin;        ///< [M] index of the item that it comes from, within its set; -1: none
-  std::vector<float> scalars;              ///< [B, S]
+  std::vector<float> items;              ///< [M, G]
+  std::vector<std::int64_t> item_codes;  ///< [M, H]
+  std::vector<std::int64_t> offsets{0};  ///< [B + 1]
+  std::vector<std::int64_t> origin;      ///< [M] index of the item that it comes from, within its set; -1: none
+  std::vector<float> scalars;            ///< [B, S]
 
   std::int64_t size() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
 };
@@ -67,9 +67,9 @@ enum class Precision {
 class HEPGEN_FASTSIM_EXPORT Engine {
  public:
   struct Config {
-    std::string device = "auto";           ///< "cpu", "cuda", "cuda:N", or "auto": CUDA if there is one
+    std::string device = "auto";  ///< "cpu", "cuda", "cuda:N", or "auto": CUDA if there is one
     Precision precision = Precision::float32;
-    std::int64_t batch_items = 32768;      ///< items (or slots, if those are more) given to the network at a time
+    std::int64_t batch_items = 32768;  ///< items (or slots, if those are more) given to the network at a time
   };
 
   /// Moves the model to the device and freezes it there. Throws Error if there is no such device.

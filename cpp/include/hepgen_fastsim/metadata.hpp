@@ -39,15 +39,15 @@ struct Metadata {
 
   std::int64_t format = supported_format;
   std::string name, version, task, unit, licence;
-  std::vector<Column> features, codes, condition;           ///< inputs: F, C, D columns
+  std::vector<Column> features, codes, condition;              ///< inputs: F, C, D columns
   std::vector<Column> output_features, output_codes, scalars;  ///< outputs: G, H, S columns
-  bool slots_drawn = false;                                 ///< the model's method `slots` says how many
-  std::int64_t slots_per_item = 0, slots_per_set = 0;       ///< otherwise these do
-  std::int64_t noise_set = 0, noise_slot = 0;               ///< channels Zs, Zk
-  Cost cost = Cost::linear;                                 ///< in the size of a set
-  std::vector<ColumnRange> acceptance;                      ///< items outside leave no signal and are not given
+  bool slots_drawn = false;                                    ///< the model's method `slots` says how many
+  std::int64_t slots_per_item = 0, slots_per_set = 0;          ///< otherwise these do
+  std::int64_t noise_set = 0, noise_slot = 0;                  ///< channels Zs, Zk
+  Cost cost = Cost::linear;                                    ///< in the size of a set
+  std::vector<ColumnRange> acceptance;                         ///< items outside leave no signal and are not given
   Domain domain;
-  std::string json;                                         ///< the whole text, provenance and metrics included
+  std::string json;  ///< the whole text, provenance and metrics included
 
   /// Throws ModelError if the text is not JSON, its format is unknown, or a key is missing, mistyped or absurd.
   static HEPGEN_FASTSIM_EXPORT Metadata parse(const std::string& json);
