@@ -115,7 +115,7 @@ void HepMCParser::read_asciiv3(GenEvents& out) {
 void HepMCParser::asciiv3_event_line() {
   const char* p = lines_.begin() + 1;
   std::int64_t vertices, particles;
-  if (!(p = parse_numbers(p, info_.number, vertices, particles))) {
+  if (!lines_.terminated() || !(p = parse_numbers(p, info_.number, vertices, particles))) {
     garbled("'E number vertices particles'");
   }
   n_vertices_ = parse_count(vertices, "vertices");

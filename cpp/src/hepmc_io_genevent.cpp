@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "hepgen_fastsim/error.hpp"
 #include "hepmc_parser.hpp"
 #include "input_kind.hpp"
 #include "text_number.hpp"
@@ -31,11 +32,21 @@ const char* skip_token(const char* p) {
 void HepMCParser::read_io_genevent(GenEvents& out) {
   io_genevent_event_line();
   for (;;) {
-    const bool more = lines_.next();
+    // Once all promised lines are there, only a particle too many can still belong to the event: what else comes, were
+    // it a damaged stream, is no longer its concern.
+    const bool complete = n_vertices_ > 0 && static_cast<std::int64_t>(graph_.vertices.size()) == n_vertices_ &&
+                          vertex_found_ >= vertex_promised_;
+    bool more = false;
+    try {
+      more = lines_.next();
+    } catch (const InputError&) {
+      if (!complete) throw;
+    }
     const char* line = lines_.begin();
-    const bool ends = !more || (line[0] == 'E' && line[1] == ' ') || lines_.text().starts_with("HepMC::");
+    const bool ends = !more || (line[0] == 'E' && line[1] == ' ') || lines_.text().starts_with("HepMC::") ||
+                      (complete && line[0] != 'P' && line[0] != '#');
     if (ends) {
-      io_genevent_check_vertex();
+      io_genevent_check_vertex(!more);
       const auto found = static_cast<std::int64_t>(graph_.vertices.size());
       if (found < n_vertices_) {
         fail("expected " + std::to_string(n_vertices_) + " vertices as the E line in line " +
@@ -129,16 +140,17 @@ void HepMCParser::io_genevent_weight_names() {
   names_line_ = text;
 }
 
-void HepMCParser::io_genevent_check_vertex() const {
+void HepMCParser::io_genevent_check_vertex(bool at_end) const {
   // More than promised is a known flaw of some generators' files, which HepMC accepts as well.
   if (vertex_found_ >= vertex_promised_) return;
   fail("expected " + std::to_string(vertex_promised_) + " particles of vertex " +
-       std::to_string(graph_.vertices.back().id) + " in line " + std::to_string(graph_.vertices.back().line) +
-       ", found " + std::to_string(vertex_found_));
+       std::to_string(graph_.vertices.back().id) + " as line " + std::to_string(graph_.vertices.back().line) +
+       " promises, found " + std::to_string(vertex_found_) +
+       (at_end ? " before the end of the input: the file is truncated" : ""));
 }
 
 void HepMCParser::io_genevent_vertex() {
-  io_genevent_check_vertex();
+  io_genevent_check_vertex(false);
   if (static_cast<std::int64_t>(graph_.vertices.size()) == n_vertices_) {
     fail("expected " + std::to_string(n_vertices_) + " vertices as the E line in line " + std::to_string(event_line_) +
          " promises, found more");

@@ -68,7 +68,7 @@ class HepMCParser {
   void io_genevent_weight_names();
   void io_genevent_vertex();
   void io_genevent_particle(GenEvents& out);
-  void io_genevent_check_vertex() const;
+  void io_genevent_check_vertex(bool at_end) const;
   void io_genevent_connect();
 
   LineReader& lines_;

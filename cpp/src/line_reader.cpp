@@ -39,9 +39,16 @@ void LineReader::make_room() {
 }
 
 bool LineReader::fill() {
+  if (failure_) throw *failure_;
   if (at_end_) return false;
   const auto room = static_cast<std::size_t>(buffer_.data() + buffer_.size() - text_padding - filled_);
-  const auto got = stream_->read(filled_, room);
+  std::size_t got = 0;
+  try {
+    got = stream_->read(filled_, room);
+  } catch (const InputError& error) {
+    failure_ = error;
+    throw;
+  }
   filled_ += got;
   at_end_ = got == 0;
   return got > 0;

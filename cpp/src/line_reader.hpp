@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
+#include "hepgen_fastsim/error.hpp"
 #include "input_stream.hpp"
 
 namespace hepgen_fastsim::detail {
@@ -60,6 +62,7 @@ class LineReader {
   const char* cursor_ = nullptr;
   char* filled_ = nullptr;
   std::int64_t number_ = 0;
+  std::optional<InputError> failure_;  ///< of the stream: it fails the same way again
   bool terminated_ = true;
   bool at_end_ = false;
   bool cut_ = false;  ///< the current line is a comment or attribute of which only the beginning is held

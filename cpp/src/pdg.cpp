@@ -119,6 +119,7 @@ std::optional<int> three_charge(std::int64_t code) {
       break;
     case 9:
       if (code == 9900041 || code == 9900042) return 6;
+      if (d.nr == 9 && (d.nl == 4 || d.nl == 5)) return 0;  // colour octets of charmonium and bottomonium
       if (d.nr >= 1 && d.nr <= 6 && d.nl >= 1 && d.nq1 >= 1 && d.nq2 >= 1 && d.nq3 >= 1) {  // pentaquarks
         return quark(d.nr) + quark(d.nl) + quark(d.nq1) + quark(d.nq2) - quark(d.nq3);
       }
