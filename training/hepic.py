@@ -70,7 +70,8 @@ class HepicTask(Task):
             for name, value in losses.hepic_terms(model, batch).items():
                 sums[name] = sums.get(name, 0.0) + torch.stack([value.sum(), torch.tensor(value.numel())])
         figures = {name: float(value[0] / value[1].clamp(min=1)) for name, value in sums.items()}
-        return {"score": sum(float(value[0]) for value in sums.values()) / len(self.val), **figures}
+        counted = [float(value[0]) for name, value in sums.items() if not name.startswith("resolution")]
+        return {"score": sum(counted) / len(self.val), **figures}
 
     def metadata(self) -> dict[str, Any]:
         features, pdgid, config = self.train.features, self.train.codes[:, 0], self.config

@@ -14,28 +14,26 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from training.data.events import Events
-from training.networks.calorimeter import Calorimeter, Cells, Tracked, select, select_tracks
+from training.networks.calorimeter import Calorimeter, Cells, remeasured, select, select_tracks
 from training.networks.flows import normal_log_prob
 from training.networks.hepic import Hepic, Particles
 from training.networks.segments import segment_max, segment_sum
 
-#: heads of HEPiC whose likelihood is a mean over their own rows
+#: negative log-likelihoods by head, each a value per row (particle or cell) that the head describes
 Terms = dict[str, Tensor]
 #: positions are rounded to 2^-11 in the training files
 _ROUNDING = 1.05 * 2.0**-11
 
 
 def hepic_terms(model: Hepic, events: Events) -> Terms:
-    """Negative log-likelihood of every head, one value per row (particle or cell) that it describes."""
+    """Negative log-likelihood of every head; ``resolution``: of the closed forms alone, without the splines."""
     p = model.observe(events.features, events.codes, events.offsets)
     has_track = ((events.track_pt > 0) & p.visible & (p.charge != 0)).float()  # [T]
     log_ratio = torch.log(torch.where(has_track > 0, events.track_pt, p.pt) / p.pt)  # [T]
 
     charged = torch.nonzero((p.charge != 0) & p.visible)[:, 0]  # [N]
     about, steps = model.tracker.describe(p.kind[charged], p.pt[charged], p.energy[charged], p.arrival_eta[charged])
-    terms = {
-        "track": cross_entropy(model.tracker.logit(about, steps), has_track[charged], reduction="none"),
-    }
+    terms = {"track": cross_entropy(model.tracker.logit(about, steps), has_track[charged], reduction="none")}
     in_cell = torch.zeros_like(has_track, dtype=torch.bool)  # [T]
     for layer, calorimeter in enumerate(model.calorimeters):
         cells = _fill(calorimeter, p)
@@ -45,12 +43,8 @@ def hepic_terms(model: Hepic, events: Events) -> Terms:
     free = torch.nonzero((has_track[charged] > 0) & ~in_cell[charged])[:, 0]
     i = charged[free]
     terms["momentum"] = -model.tracker.momentum_log_prob(log_ratio[i], about[free], p.sigma[i])
+    terms["resolution"] = torch.log(p.sigma[i]) - normal_log_prob(log_ratio[i] / p.sigma[i] + 0.5 * p.sigma[i])
     return terms
-
-
-def total(terms: Terms) -> Tensor:
-    """The training loss: the sum over heads of their means."""
-    return torch.stack([value.mean() for value in terms.values() if value.numel() > 0]).sum()
 
 
 def _fill(calorimeter: Calorimeter, p: Particles) -> Cells:
@@ -65,22 +59,26 @@ def _cell_terms(
     factor, reco = cell_tracks(calorimeter, cells, p, has_track, log_ratio)
     has_tower = energy > 0  # [C]
     tracks = calorimeter.tracked(cells, has_track, p.sigma)
-    spread = calorimeter.spread(cells)
-    cut, width = calorimeter.threshold(cells, tracks.energy, spread)
-    about = calorimeter.describe(cells, tracks, spread, cut)
-    terms = {"tower": cross_entropy(calorimeter.tower_logit(about, cut), has_tower.float(), reduction="none")[trusted]}
+    response = calorimeter.respond(cells, tracks)
+    logit = calorimeter.tower_logit(response.features, response.cut)
+    terms = {"tower": cross_entropy(logit, has_tower.float(), reduction="none")[trusted]}
 
     busy = torch.nonzero((tracks.count > 0) & trusted)[:, 0]  # [Q]
     terms["factor"] = -calorimeter.factor_log_prob(
-        factor[busy], select(cells, busy), select_tracks(tracks, busy), spread[busy], has_tower[busy], about[busy]
+        factor[busy],
+        select(cells, busy),
+        select_tracks(tracks, busy),
+        response.spread[busy],
+        has_tower[busy],
+        response.features[busy],
     )
 
     lit = torch.nonzero(has_tower & trusted)[:, 0]  # [L]
     chosen = select(cells, lit)
-    cut, width = calorimeter.threshold(chosen, reco[lit], spread[lit])
-    about = calorimeter.describe(chosen, Tracked(reco[lit], tracks.sigma[lit], tracks.count[lit]), spread[lit], cut)
-    log_prob, kept = calorimeter.energy_log_prob(energy[lit], chosen, reco[lit], cut, width, about)
+    response = calorimeter.respond(chosen, remeasured(select_tracks(tracks, lit), reco[lit]))
+    log_prob, base, kept = calorimeter.energy_log_prob(energy[lit], chosen, reco[lit], response)
     terms["energy"] = -log_prob[kept]
+    terms["resolution"] = -base[kept & (tracks.count[lit] == 0)]
     terms["share"] = _share_terms(cells, p, has_track, log_ratio, factor, tracks.count)
     return terms
 

@@ -160,6 +160,7 @@ def train(network: str, config: Config, changed: Sequence[str] = ()) -> Path:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     task = NETWORKS[network](config)
+    torch.jit.script(task.model)  # what cannot be exported should fail before it is trained
     trainer = Trainer(task, config)
     trainer.resume()
     progress = Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())

@@ -5,9 +5,10 @@ What a cell knows: S, the energy deposited by all its particles; T, the energy o
 are made up; where it is. What is learned: the resolution sigma(S) = sqrt(a^2 S^2 + b^2 S + c^2) of each ring, the
 probability of a tower, the factor that energy flow applies to the tracks, and the energy of the tower.
 
-The measured energy of a cell is written as log-normal around S with this sigma, truncated where the tower would fall
-below the smallest tower energy of its ring; a spline flow describes what differs from that. A tower is thereby never
-softer than the softest of the training data, nor harder than the cell's energy allows.
+The measured energy of a cell is written as log-normal around S with this sigma, truncated where the excess over the
+tracks would be insignificant; a spline flow describes what differs from that. The significance that a tower needs
+follows from the smallest tower of its ring. A tower is thereby never softer than the softest of the training data, nor
+harder than the cell's energy allows.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from training import geometry
-from training.networks.flows import SplineFlow, mlp, squash, squash_log_slope, unsquash
+from training.networks.flows import SplineFlow, mlp, normal_log_prob, squash, squash_log_slope, unsquash
 from training.networks.segments import segment_sum
 
-_LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
+#: width in |eta| of the bins that share a resolution
+ETA_BIN = 0.1
 
 
 class Cells(NamedTuple):
@@ -47,6 +49,16 @@ class Tracked(NamedTuple):
     count: Tensor  #: f32 [C]
 
 
+class Response(NamedTuple):
+    """What is known of a cell's answer before the draw."""
+
+    spread: Tensor  #: f32 [C] GeV, resolution at S
+    width: Tensor  #: f32 [C], width of the log-normal
+    least: Tensor  #: f32 [C] GeV, smallest tower energy
+    cut: Tensor  #: f32 [C], where the log-normal is truncated, in units of its width
+    features: Tensor  #: f32 [C, F]
+
+
 class Calorimeter(nn.Module):
     """Geometry and response of one calorimeter."""
 
@@ -64,17 +76,18 @@ class Calorimeter(nn.Module):
         self.register_buffer("eta_edges", edges)
         self.register_buffer("cells", cells)
         self.register_buffer("first_cell", cells.cumsum(0) - cells)
-        # rings of the same |eta| share what is learned
+        # what is learned or fitted is the same at +eta and -eta
         ring = torch.arange(self.n_rings)
         self.register_buffer("mirror", torch.minimum(ring, self.n_rings - 1 - ring))
-        n_kinds = (self.n_rings + 1) // 2
-        self.resolution = nn.Parameter(torch.tensor([0.1, 1.0, 0.5]).log().repeat(n_kinds, 1))  # log a, b, c
-        self.register_buffer("lowest", torch.full([n_kinds], 0.1))  # GeV, smallest tower energy
+        eta_bin = (0.5 * (edges[1:] + edges[:-1]).abs() / ETA_BIN).long()
+        self.register_buffer("eta_bin", eta_bin)
+        self.resolution = nn.Parameter(torch.tensor([0.1, 1.0, 0.5]).log().repeat(int(eta_bin.max()) + 1, 1))  # a, b, c
+        self.register_buffer("lowest", torch.full([(self.n_rings + 1) // 2], 0.1))  # GeV, smallest tower energy
         self.register_buffer("factor_range", torch.tensor([-1.0, 1.0]))  # of log(p_reco / p_gen)
 
-        n_features = 20 + 12
+        n_features = 21 + 12
         self.register_buffer("eta_steps", torch.linspace(0.25, 3.0, 12))
-        self.tower = mlp(n_features, hidden, 1)
+        self.tower = mlp(n_features, hidden // 2, 1)
         self.factor = SplineFlow(n_features + 1, hidden, n_bins)
         self.energy = SplineFlow(n_features, hidden, n_bins)
 
@@ -129,21 +142,26 @@ class Calorimeter(nn.Module):
 
     # --- response ------------------------------------------------------------------------------------------------
 
-    def spread(self, cells: Cells) -> Tensor:
-        """Learned resolution sigma(S) [C] GeV."""
-        a, b, c = self.resolution[self.mirror[cells.ring]].exp().unbind(1)  # [C] each
-        s = cells.total
-        return torch.sqrt((a * s) ** 2 + b * b * s + c * c)
-
-    def threshold(self, cells: Cells, tracked: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
-        """Where the log-normal of the cell's energy is cut, in units of its width, and that width: [C], [C]."""
-        s = cells.total.clamp(min=1e-4)
+    def respond(self, cells: Cells, tracks: Tracked) -> Response:
+        """Resolution, truncation and features of cells, given their tracks."""
+        s, t = cells.total.clamp(min=1e-4), tracks.energy  # [C] GeV
+        a2, b2, c2 = (2.0 * self.resolution[self.eta_bin[cells.ring]]).exp().unbind(1)  # [C] each
+        spread = torch.sqrt(a2 * s**2 + b2 * s + c2)  # [C] GeV, sigma(S)
+        lowest = self.lowest[self.mirror[cells.ring]]  # [C] GeV
+        # smallest excess N over tracks of energy T +- sigma_T: N^2 = k^2 (sigma_T^2 + sigma^2(N + T)), with k such that
+        # it is the smallest tower where there is no track; the detector may be a tenth less strict
+        k2 = lowest**2 / (a2 * lowest**2 + b2 * lowest + c2)
+        square = (1.0 - k2 * a2).clamp(min=0.05)
+        linear = k2 * (2.0 * a2 * t + b2)
+        constant = k2 * (tracks.sigma**2 + a2 * t**2 + b2 * t + c2)
+        excess = 0.5 * (linear + torch.sqrt(linear**2 + 4.0 * square * constant)) / square  # [C] GeV
+        least = torch.where(tracks.count > 0, torch.maximum(lowest, 0.9 * excess.detach()), lowest)  # [C] GeV
         width = torch.sqrt(torch.log1p((spread / s) ** 2))  # [C]
-        lowest = self.lowest[self.mirror[cells.ring]] + tracked  # [C] GeV
-        return ((torch.log(lowest / s) + 0.5 * width**2) / width).clamp(-8.0, 12.0), width
+        cut = ((torch.log((least + t) / s) + 0.5 * width**2) / width).clamp(-8.0, 12.0)  # [C]
+        return Response(spread, width, least, cut, self.describe(cells, tracks, spread, least, cut))
 
-    def describe(self, cells: Cells, tracks: Tracked, spread: Tensor, cut: Tensor) -> Tensor:
-        """Features [C, F] of every cell."""
+    def describe(self, cells: Cells, tracks: Tracked, spread: Tensor, least: Tensor, cut: Tensor) -> Tensor:
+        """Features [C, F] of every cell; in memory column by column, as they are computed."""
         s, t = cells.total.clamp(min=1e-4), tracks.energy  # [C] GeV
         pull = (s - t) / torch.sqrt(spread**2 + tracks.sigma**2)  # [C]
         low, high = self.eta_edges[cells.ring], self.eta_edges[cells.ring + 1]  # [C]
@@ -165,17 +183,17 @@ class Calorimeter(nn.Module):
                 torch.log(tracks.sigma / spread + 1e-3) * 0.3,
                 torch.asinh(pull),
                 torch.tanh(0.5 * (pull - 2.0)),
+                (torch.log((s - t).clamp(min=0.01 * s) / least) * 0.5).clamp(-3.0, 3.0),
                 0.3 * cut,
                 torch.tanh(cut),
                 cells.root_squares / s,
                 torch.log(cells.count),
                 0.5 * eta,
                 torch.log((high - low) * 36.0) * 0.5,
-            ],
-            1,
-        )  # [C, 20]
-        steps = torch.tanh((eta.unsqueeze(1) - self.eta_steps) * 20.0)  # [C, 12]
-        return torch.cat([features, steps], 1)
+            ]
+        )  # [21, C]
+        steps = torch.tanh((eta - self.eta_steps.unsqueeze(1)) * 20.0)  # [12, C]
+        return torch.cat([features, steps]).t()
 
     def tower_logit(self, features: Tensor, cut: Tensor) -> Tensor:
         """Logit [C] of a tower: the normal tail beyond the cut, corrected by the network."""
@@ -193,7 +211,8 @@ class Calorimeter(nn.Module):
         w = tracks.sigma**2 / (tracks.sigma**2 + spread**2)  # [C], weight of the calorimeter
         shift = torch.log1p((w * (cells.total - t) / t).clamp(-0.9, 5.0))
         sigma = torch.where(has_tower, tracks.sigma, torch.sqrt(w) * spread) / t
-        return torch.where(has_tower, 0.0, shift), sigma.clamp(1e-3, 1.0)
+        sigma = sigma.clamp(1e-3, 1.0)
+        return torch.where(has_tower, 0.0, shift) - 0.5 * sigma**2, sigma
 
     def sample_factor(
         self, cells: Cells, tracks: Tracked, spread: Tensor, has_tower: Tensor, features: Tensor, noise: Tensor
@@ -213,24 +232,26 @@ class Calorimeter(nn.Module):
         t = (value - shift) / sigma  # [C]
         return self.factor.log_prob(squash(t), features) + squash_log_slope(t) - torch.log(sigma)
 
-    def sample_energy(self, cells: Cells, tracked: Tensor, cut: Tensor, width: Tensor, features: Tensor, noise: Tensor):
+    def sample_energy(self, cells: Cells, tracked: Tensor, response: Response, noise: Tensor) -> Tensor:
         """Tower energy [C] GeV beyond the ``tracked`` energy [C], from normal ``noise`` [C]."""
-        t = self.energy(noise, features)  # [C]
-        tail = 0.25 * torch.erfc(t * 0.70710678) * torch.erfc(cut * 0.70710678)  # [C], survival of the log-normal
+        t = self.energy(noise, response.features)  # [C]
+        tail = 0.25 * torch.erfc(t * 0.70710678) * torch.erfc(response.cut * 0.70710678)  # [C], of the log-normal
         z = -torch.special.ndtri(tail.clamp(1e-30, 0.99999994))
-        measured = cells.total.clamp(min=1e-4) * torch.exp(width * z - 0.5 * width**2)
-        return torch.maximum(measured - tracked, self.lowest[self.mirror[cells.ring]])
+        measured = cells.total.clamp(min=1e-4) * torch.exp(response.width * (z - 0.5 * response.width))
+        return torch.maximum(measured - tracked, response.least)
 
     def energy_log_prob(
-        self, energy: Tensor, cells: Cells, tracked: Tensor, cut: Tensor, width: Tensor, features: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Log density of log(tower + tracked energy) [C], and bool [C]: not an outlier of the link."""
-        z = (torch.log((energy + tracked) / cells.total.clamp(min=1e-4)) + 0.5 * width**2) / width  # [C]
+        self, energy: Tensor, cells: Cells, tracked: Tensor, response: Response
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Log density of log(tower + tracked energy) [C]; the same without the spline; bool [C]: not an outlier."""
+        width, cut = response.width, response.cut
+        z = torch.log((energy + tracked) / cells.total.clamp(min=1e-4)) / width + 0.5 * width  # [C]
         log_tail = torch.special.log_ndtr(-cut)
+        base = normal_log_prob(z) - log_tail - torch.log(width)  # [C]
         survival = torch.exp(torch.special.log_ndtr(-z) - log_tail).clamp(1e-6, 1.0 - 1e-6)
         t = -torch.special.ndtri(survival)
-        base = t**2 * 0.5 - 0.5 * z**2 - log_tail - torch.log(width)  # log |dt / d log E|
-        return self.energy.log_prob(t, features) + base, z.detach().abs() < 6.5
+        full = self.energy.log_prob(t, response.features) - normal_log_prob(t) + base
+        return full, base, z.detach().abs() < 6.5
 
     def place(self, cells: Cells, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Position [C], [C] uniform in each cell, from normal ``noise`` [C, 2]."""
@@ -258,3 +279,8 @@ def select(cells: Cells, keep: Tensor) -> Cells:
 def select_tracks(tracks: Tracked, keep: Tensor) -> Tracked:
     """The tracks of the cells ``keep`` i64 [K]."""
     return Tracked(tracks.energy[keep], tracks.sigma[keep], tracks.count[keep])
+
+
+def remeasured(tracks: Tracked, energy: Tensor) -> Tracked:
+    """The same tracks with their measured energy [C] GeV, the error in proportion."""
+    return Tracked(energy, tracks.sigma * energy / tracks.energy.clamp(min=1e-3), tracks.count)

@@ -52,17 +52,24 @@ def squash_log_slope(t: Tensor, bound: float = BOUND) -> Tensor:
     return -1.5 * torch.log1p((t / bound) ** 2)
 
 
-def _knots(
-    parameters: Tensor, n_bins: int, bound: float = BOUND, least: float = MIN_BIN, flattest: float = MIN_SLOPE
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Parameters [N, 3 n_bins + 1] -> knots x [N, n_bins + 1], y [N, n_bins + 1], slopes [N, n_bins + 1]."""
-    widths, heights, slopes = parameters.split([n_bins, n_bins, n_bins + 1], dim=1)
-    free = 1.0 - least * n_bins
-    x = torch.cumsum(least + free * torch.softmax(widths, 1), 1)  # [N, n_bins] in (0, 1]
-    y = torch.cumsum(least + free * torch.softmax(heights, 1), 1)  # [N, n_bins]
-    x, y = torch.nn.functional.pad(x, [1, 0]), torch.nn.functional.pad(y, [1, 0])  # [N, n_bins + 1]
-    slope = flattest + torch.nn.functional.softplus(slopes + math.log(math.expm1(1.0 - flattest)))  # [N, n_bins + 1]
-    return (2.0 * x - 1.0) * bound, (2.0 * y - 1.0) * bound, slope
+def _knots(parameters: Tensor, n_bins: int, bound: float = BOUND, least: float = MIN_BIN) -> tuple[Tensor, Tensor]:
+    """Parameters [N, 3 n_bins + 1] -> knots x [N, n_bins + 1], y [N, n_bins + 1].
+
+    A softmax and a running sum of few columns, as one exponential and one product with a triangular matrix.
+    """
+    raw = torch.exp(parameters[:, : 2 * n_bins].clamp(-20.0, 20.0)).view(-1, 2, n_bins)  # [N, 2, n_bins]
+    sums = torch.ones([n_bins, n_bins + 1], dtype=raw.dtype, device=raw.device).triu(1)  # [n_bins, n_bins + 1]
+    running = torch.matmul(raw, sums)  # [N, 2, n_bins + 1]
+    even = torch.arange(n_bins + 1, dtype=raw.dtype, device=raw.device) * least  # [n_bins + 1]
+    part = even + (1.0 - least * n_bins) * running / running[:, :, -1:]  # [N, 2, n_bins + 1] in [0, 1]
+    return (2.0 * part[:, 0] - 1.0) * bound, (2.0 * part[:, 1] - 1.0) * bound
+
+
+def _slopes(parameters: Tensor, k: Tensor, n_bins: int, flattest: float = MIN_SLOPE) -> tuple[Tensor, Tensor]:
+    """Slopes [N], [N] at the two ends of bin k [N, 1]."""
+    raw = parameters.gather(1, torch.cat([k, k + 1], 1) + 2 * n_bins)  # [N, 2]
+    slope = flattest + torch.nn.functional.softplus(raw + math.log(math.expm1(1.0 - flattest)))
+    return slope[:, 0], slope[:, 1]
 
 
 def _bin(value: Tensor, knots: Tensor, n_bins: int) -> Tensor:
@@ -72,9 +79,10 @@ def _bin(value: Tensor, knots: Tensor, n_bins: int) -> Tensor:
 
 def spline(value: Tensor, parameters: Tensor, n_bins: int) -> tuple[Tensor, Tensor]:
     """Spline of value [N] in (-BOUND, BOUND): (image [N], log of the slope [N])."""
-    x, y, slope = _knots(parameters, n_bins)
+    x, y = _knots(parameters, n_bins)
     k = _bin(value, x, n_bins)  # [N, 1]
-    x0, y0, d0, d1 = x.gather(1, k)[:, 0], y.gather(1, k)[:, 0], slope.gather(1, k)[:, 0], slope.gather(1, k + 1)[:, 0]
+    x0, y0 = x.gather(1, k)[:, 0], y.gather(1, k)[:, 0]  # [N]
+    d0, d1 = _slopes(parameters, k, n_bins)
     width, height = x.gather(1, k + 1)[:, 0] - x0, y.gather(1, k + 1)[:, 0] - y0  # [N]
     mean = height / width
     xi = ((value - x0) / width).clamp(0.0, 1.0)  # [N]
@@ -87,9 +95,10 @@ def spline(value: Tensor, parameters: Tensor, n_bins: int) -> tuple[Tensor, Tens
 
 def inverse_spline(value: Tensor, parameters: Tensor, n_bins: int) -> Tensor:
     """Inverse of ``spline``: value [N] in (-BOUND, BOUND) -> [N]."""
-    x, y, slope = _knots(parameters, n_bins)
+    x, y = _knots(parameters, n_bins)
     k = _bin(value, y, n_bins)  # [N, 1]
-    x0, y0, d0, d1 = x.gather(1, k)[:, 0], y.gather(1, k)[:, 0], slope.gather(1, k)[:, 0], slope.gather(1, k + 1)[:, 0]
+    x0, y0 = x.gather(1, k)[:, 0], y.gather(1, k)[:, 0]  # [N]
+    d0, d1 = _slopes(parameters, k, n_bins)
     width, height = x.gather(1, k + 1)[:, 0] - x0, y.gather(1, k + 1)[:, 0] - y0  # [N]
     mean = height / width
     up = (value - y0).clamp(min=0.0)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from training import geometry
-from training.networks.calorimeter import Calorimeter, Cells, Tracked, select, select_tracks
+from training.networks.calorimeter import Calorimeter, Cells, remeasured, select, select_tracks
 from training.networks.flows import SplineFlow, mlp, squash, squash_log_slope, unsquash
 from training.networks.helix import propagate
 from training.networks.segments import lengths_to_index, segment_first, segment_sum
@@ -63,7 +63,7 @@ class Tracker(nn.Module):
         self.register_buffer("log_pt_range", torch.tensor([-1.0, 1.0]))
         # log a, b of sigma(pt) / pt = sqrt(a^2 + b^2 pt^2), by kind and |eta| in steps of 0.1
         self.resolution = nn.Parameter(torch.tensor([0.05, 1e-3]).log().repeat(3, 31, 1))
-        self.exists = mlp(3 + 4 + 19 + 12, hidden, 1)
+        self.exists = mlp(3 + 4 + 19 + 12, hidden // 2, 1)
         self.momentum = SplineFlow(3 + 4 + 12, hidden, n_bins)
 
     def sigma(self, kind: Tensor, pt: Tensor, arrival_eta: Tensor) -> Tensor:
@@ -76,11 +76,11 @@ class Tracker(nn.Module):
         """Features of charged particles [N]: those of the momentum [N, F] and steps in pt [N, S]."""
         eta = arrival_eta.abs()
         log_pt = torch.log10(pt.clamp(1e-4, 1e5))  # [N]
-        kinds = torch.nn.functional.one_hot(kind, 3).float()  # [N, 3]
-        smooth = torch.stack([0.5 * log_pt, 0.5 * torch.log10(energy + 1e-4), 0.5 * eta, 0.1 * eta**2], 1)  # [N, 4]
-        eta_steps = torch.tanh((eta.unsqueeze(1) - self.eta_steps) * 50.0)  # [N, 12]
-        pt_steps = torch.tanh((log_pt.unsqueeze(1) - self.pt_steps) * 100.0)  # [N, 19]
-        return torch.cat([kinds, smooth, eta_steps], 1), pt_steps
+        kinds = (kind == torch.arange(3, device=kind.device).unsqueeze(1)).float()  # [3, N]
+        smooth = torch.stack([0.5 * log_pt, 0.5 * torch.log10(energy + 1e-4), 0.5 * eta, 0.1 * eta**2])  # [4, N]
+        eta_steps = torch.tanh((eta - self.eta_steps.unsqueeze(1)) * 50.0)  # [12, N]
+        pt_steps = torch.tanh((log_pt - self.pt_steps.unsqueeze(1)) * 100.0)  # [19, N]
+        return torch.cat([kinds, smooth, eta_steps]).t(), pt_steps.t()
 
     def logit(self, features: Tensor, pt_steps: Tensor) -> Tensor:
         """Logit [N] of a track."""
@@ -88,12 +88,12 @@ class Tracker(nn.Module):
 
     def sample_momentum(self, features: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
         """log(pt_reco / pt) [N] of tracks without a calorimeter behind them, from normal ``noise`` [N]."""
-        value = sigma * unsquash(self.momentum(noise, features))
+        value = sigma * (unsquash(self.momentum(noise, features)) - 0.5 * sigma)
         return torch.minimum(torch.maximum(value, self.log_pt_range[0]), self.log_pt_range[1])
 
     def momentum_log_prob(self, value: Tensor, features: Tensor, sigma: Tensor) -> Tensor:
         """Log density of ``value`` = log(pt_reco / pt) [N]."""
-        t = value / sigma
+        t = value / sigma + 0.5 * sigma
         return self.momentum.log_prob(squash(t), features) + squash_log_slope(t) - torch.log(sigma)
 
 
@@ -162,11 +162,11 @@ class Hepic(nn.Module):
             p.kind[charged], p.pt[charged], p.energy[charged], p.arrival_eta[charged]
         )
         exists = uniform(noise[charged, 0, 0]) < torch.sigmoid(self.tracker.logit(about, pt_steps))  # [N]
-        about, track = about[exists], charged[exists]  # [K, F], i64 [K]
+        track = charged[exists]  # [K]
         has_track = torch.zeros_like(p.pt)  # [T]
         has_track[track] = 1.0
         log_ratio = torch.zeros_like(p.pt)  # [T], log(p_reco / p)
-        log_ratio[track] = self.tracker.sample_momentum(about, p.sigma[track], noise[track, 0, 1])
+        alone = has_track > 0  # [T], a track without a calorimeter behind it
 
         # cells
         items = [torch.zeros(0, 6, dtype=p.pt.dtype, device=p.pt.device)]
@@ -177,10 +177,8 @@ class Hepic(nn.Module):
             cells = calorimeter.fill(p.arrival_eta, p.arrival_phi, deposit, p.set_index)
             tracks = calorimeter.tracked(cells, has_track, p.sigma)
             own = noise[cells.owner, 1]  # [C, 5]
-            spread = calorimeter.spread(cells)
-            cut, width = calorimeter.threshold(cells, tracks.energy, spread)
-            about = calorimeter.describe(cells, tracks, spread, cut)
-            has_tower = uniform(own[:, 0]) < torch.sigmoid(calorimeter.tower_logit(about, cut))  # [C]
+            response = calorimeter.respond(cells, tracks)
+            has_tower = uniform(own[:, 0]) < torch.sigmoid(calorimeter.tower_logit(response.features, response.cut))
 
             # one factor for all tracks of a cell, and what each adds of its own
             busy = torch.nonzero(tracks.count > 0)[:, 0]  # [Q]
@@ -188,13 +186,14 @@ class Hepic(nn.Module):
             factor[busy] = calorimeter.sample_factor(
                 select(cells, busy),
                 select_tracks(tracks, busy),
-                spread[busy],
+                response.spread[busy],
                 has_tower[busy],
-                about[busy],
+                response.features[busy],
                 own[busy, 1],
             )
             mine = torch.nonzero(has_track[cells.particle] > 0)[:, 0]  # [M], deposits of tracks
             i, cell = cells.particle[mine], cells.index[mine]  # [M]
+            alone[i] = False
             log_ratio[i] = factor[cell] + share(
                 p.momentum[i], p.sigma[i] * noise[i, 0, 1].clamp(-5.5, 5.5), cell, factor.size(0)
             )
@@ -204,12 +203,10 @@ class Hepic(nn.Module):
 
             # towers
             lit = torch.nonzero(has_tower)[:, 0]  # [L]
-            cut, width = calorimeter.threshold(select(cells, lit), reco[lit], spread[lit])
-            about = calorimeter.describe(
-                select(cells, lit), Tracked(reco[lit], tracks.sigma[lit], tracks.count[lit]), spread[lit], cut
-            )
-            energy = calorimeter.sample_energy(select(cells, lit), reco[lit], cut, width, about, own[lit, 2])  # [L]
-            eta, phi = calorimeter.place(select(cells, lit), own[lit, 3:5])
+            chosen = select(cells, lit)
+            response = calorimeter.respond(chosen, remeasured(select_tracks(tracks, lit), reco[lit]))
+            energy = calorimeter.sample_energy(chosen, reco[lit], response, own[lit, 2])  # [L]
+            eta, phi = calorimeter.place(chosen, own[lit, 3:5])
             leader = leading(cells, has_track)[lit]  # [L]
             zero = torch.zeros_like(energy)
             items.append(torch.stack([energy / torch.cosh(eta), eta, phi, zero, zero, zero], 1))
@@ -217,6 +214,9 @@ class Hepic(nn.Module):
             item_codes.append(torch.stack([code, torch.zeros_like(leader)], 1))
             slots.append(2 * leader + 1)
 
+        i = torch.nonzero(alone)[:, 0]  # [A]
+        about, _ = self.tracker.describe(p.kind[i], p.pt[i], p.energy[i], p.arrival_eta[i])
+        log_ratio[i] = self.tracker.sample_momentum(about, p.sigma[i], noise[i, 0, 1])
         pt = p.pt[track] * torch.exp(log_ratio[track])  # [K]
         items.append(torch.stack([pt, p.eta[track], p.track_phi[track], p.mass[track], p.d0[track], p.dz[track]], 1))
         item_codes.append(torch.stack([p.pdgid[track], p.charge[track].round().long()], 1))
@@ -227,7 +227,7 @@ class Hepic(nn.Module):
         per_set = torch.searchsorted(origin, offsets)  # [B + 1]
         scalars = torch.zeros(n_sets, 0, dtype=p.pt.dtype, device=p.pt.device)
         within = origin - offsets[p.set_index[origin]]
-        return torch.cat(items)[order], torch.cat(item_codes)[order], per_set, within, scalars
+        return (torch.cat(items)[order], torch.cat(item_codes)[order], per_set, within, scalars)
 
 
 def uniform(noise: Tensor) -> Tensor:
