@@ -30,7 +30,7 @@ class Report:
     """What a run did.
 
     `ended` is "complete", "interrupted" or "input error"; in the last case `error` says what was wrong, and the events
-    before it are in the output.
+    before it are in the output. `reading`: the input's thread still waits for more, on a pipe that nobody writes.
     """
 
     n_events: int = 0
@@ -39,6 +39,7 @@ class Report:
     seconds: float = 0.0
     ended: str = "complete"
     error: InputError | None = None
+    reading: bool = False
 
 
 def simulate_to(
@@ -113,7 +114,7 @@ def simulate_to(
         report.ended = "input error"
     elif batches.stopped:
         report.ended = "interrupted"
-    report.n_events = writer.n_events
+    report.n_events, report.reading = writer.n_events, batches.waiting
     report.seconds = time.perf_counter() - begun
     return report
 
@@ -164,7 +165,12 @@ class _Prefetch:
 
     def __exit__(self, *_: object) -> None:
         self._closed.set()
-        self._thread.join(_PATIENCE)  # it may be waiting for ever, on a pipe that nobody writes
+        self._thread.join(_PATIENCE)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the iterator has not come back, after the end of the run."""
+        return self._thread.is_alive()
 
     def _produce(self) -> None:
         try:

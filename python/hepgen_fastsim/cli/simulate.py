@@ -108,7 +108,12 @@ def run(options: argparse.Namespace) -> int:
     except BaseException:
         writer.abort()
         raise
-    return _conclude(options, report, sim, signum)
+    code = _conclude(options, report, sim, signum)
+    if report.reading:  # Python cannot end in order while a thread waits for standard input
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def _check_paths(options: argparse.Namespace) -> None:

@@ -103,12 +103,13 @@ def compare(values: dict[str, np.ndarray], reference: dict[str, Any], n_events: 
 
 
 def _table(rows: dict[str, dict[str, float]], n_events: int, reference: dict[str, Any]) -> Any:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from hepgen_fastsim.demo.observables import OBSERVABLES
 
     table = Table(
-        padding=(0, 1, 0, 0),
+        box=SIMPLE_HEAD,
         title=f"{n_events} simulated events and {reference['events']} of Delphes (CMS card)",
         title_justify="left",
     )

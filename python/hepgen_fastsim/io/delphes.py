@@ -55,18 +55,12 @@ def read_delphes(
     """GEN batches from `Particle.*` of a tree; arguments as those of `hf.read`."""
     try:
         file = uproot.open(path)
+        events, weight_names = _tree(path, tree, file)
+        branches = _branches(path, tree, events)
+    except InputError:
+        raise
     except Exception as error:  # uproot raises whatever its parser meets in a damaged file
         raise InputError(f"{path} cannot be read as a ROOT file: {_text(error)}.") from error
-    names = file.keys(cycle=False)
-    if tree not in names:
-        near = difflib.get_close_matches(tree, names, n=1)
-        hint = f"did you mean {path}:{near[0]}?" if near else f"found {', '.join(sorted(set(names))) or 'nothing'}."
-        raise InputError(f"{path} has no tree '{tree}'; {hint}")
-    events = file[tree]
-    branches = _branches(path, tree, events)
-    weight_names = None
-    if SIDE_OBJECT in names:
-        weight_names = json.loads(str(file[SIDE_OBJECT])).get("weight_names")
     stop = min(events.num_entries, events.num_entries if entry_stop is None else entry_stop)
 
     def batches() -> Iterator[ak.Array]:
@@ -86,7 +80,19 @@ def read_delphes(
                 f"{path} is damaged: entries from {start} on of tree '{tree}' cannot be read ({_text(error)})."
             ) from error
 
-    return GenReader(batches(), source=path, format="root", n_events=max(0, stop - entry_start))
+    return GenReader(batches(), source=path, format="root", n_events=max(0, stop - entry_start), owned=(file,))
+
+
+def _tree(path: str, tree: str, file: Any) -> tuple[Any, list[str] | None]:
+    """The tree, and the names of the weights where the file has them."""
+    names = file.keys(cycle=False)
+    if tree not in names:
+        near = difflib.get_close_matches(tree, names, n=1)
+        hint = f"did you mean {path}:{near[0]}?" if near else f"found {', '.join(sorted(set(names))) or 'nothing'}."
+        raise InputError(f"{path} has no tree '{tree}'; {hint}")
+    if SIDE_OBJECT not in names:
+        return file[tree], None
+    return file[tree], json.loads(str(file[SIDE_OBJECT])).get("weight_names")
 
 
 def _text(error: Exception) -> str:

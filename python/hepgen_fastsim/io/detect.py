@@ -8,11 +8,15 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable
+from typing import Any
 
-__all__ = ["HEAD", "detect"]
+__all__ = ["HEAD", "Peeked", "detect"]
 
 HEAD = 1 << 16
 """Bytes that `detect` wants to see, or the whole file if it is shorter."""
+
+ENOUGH = 1 << 12
+"""Bytes of a stream after which an unknown format is given up."""
 
 
 def _gzip(data: bytes) -> bytes:
@@ -73,6 +77,27 @@ def detect(head: bytes) -> tuple[str, str]:
     return _plain(head) or "unknown", ""
 
 
-def peek(file: io.BufferedReader) -> bytes:
-    """First bytes of a stream, without taking them from it."""
-    return file.peek(HEAD)[:HEAD]
+class Peeked(io.RawIOBase):
+    """A binary stream whose first bytes have been looked at; closing it leaves the stream open."""
+
+    def __init__(self, file: Any) -> None:
+        self._read = getattr(file, "read1", file.read)
+        self._head = b""
+        while len(self._head) < ENOUGH and detect(self._head)[0] in ("empty", "unknown"):
+            block = self._read(HEAD)
+            if not block:
+                break
+            self._head += block
+        self.kind, self.compression = detect(self._head)
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with what is there, without waiting for more."""
+        data = self._head or self._read(len(buffer)) or b""
+        n = min(len(data), len(buffer))
+        memoryview(buffer).cast("B")[:n] = data[:n]
+        self._head = data[n:]
+        return n

@@ -95,6 +95,9 @@ class FlatWriter(Writer):
         self._file[SIDE_OBJECT] = json.dumps(metadata)
         self._file.close()
 
+    def _drop(self) -> None:
+        del self._tree, self._file
+
 
 def _jagged(branch: str, offsets: np.ndarray, columns: dict[str, Any]) -> ak.Array:
     n = int(offsets[-1])
@@ -147,10 +150,12 @@ def _particle(c: dict[str, np.ndarray], offsets: np.ndarray) -> dict[str, Any]:
     p = np.hypot(pt, pz)
     energy = np.sqrt(np.maximum(p * p + m * np.abs(m), 0))  # mass carries the sign of m^2
     with np.errstate(divide="ignore", invalid="ignore"):
-        eta = np.where(pt > 0, np.arcsinh(pz / pt), np.sign(pz) * BEAM_ETA)
-        rapidity = np.where(pt > 0, np.arctanh(pz / energy), np.sign(pz) * BEAM_ETA)
+        along = (p == 0) | (np.abs(pz / p) == 1)  # as Delphes decides it, in double precision
+        beam = np.where(pz >= 0, BEAM_ETA, -BEAM_ETA)
+        eta = np.where(along, beam, np.arcsinh(pz / pt))
+        rapidity = np.where(along, beam, np.arctanh(pz / energy))
     out |= {"PT": pt, "P": p, "E": energy, "Eta": eta, "Phi": np.arctan2(py, px)}
-    out["Rapidity"] = np.where(np.isfinite(rapidity), rapidity, eta)
+    out["Rapidity"] = np.where(np.isfinite(rapidity), rapidity, eta)  # |pz| >= E by rounding, or off shell
     out["Charge"] = np.rint(c["charge"])
     out["T"] = c["vt"] / C_LIGHT
     out["fUniqueID"] = _within(offsets) + 1

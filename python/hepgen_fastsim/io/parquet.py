@@ -65,7 +65,7 @@ def read_parquet(
                 f"{path} is damaged: entries from {done} on cannot be read ({str(error).splitlines()[0]})."
             ) from error
 
-    return GenReader(batches(), source=path, format="parquet", n_events=max(0, stop - entry_start))
+    return GenReader(batches(), source=path, format="parquet", n_events=max(0, stop - entry_start), owned=(file,))
 
 
 def _stream(file: pq.ParquetFile, particle: list[str]) -> int:

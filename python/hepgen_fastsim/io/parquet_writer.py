@@ -51,6 +51,9 @@ class ParquetWriter(Writer):
         self._file.add_key_value_metadata({METADATA_KEY.decode(): json.dumps(metadata)})
         self._file.close()
 
+    def _drop(self) -> None:
+        self._file.close()  # otherwise it tries that when it is collected
+
 
 def _lists(prefix: str, array: ak.Array) -> dict[str, pa.Array]:
     layout = ak.to_packed(array, highlevel=False).to_ListOffsetArray64(True)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 import awkward as ak
 
 from hepgen_fastsim.errors import InputError
-from hepgen_fastsim.io.detect import HEAD, detect, peek
+from hepgen_fastsim.io.detect import HEAD, Peeked, detect
 
 __all__ = ["GenReader", "read"]
 
@@ -42,15 +41,37 @@ class GenReader(Iterator[ak.Array]):
         format: str,
         n_events: int | None = None,
         fraction: Callable[[], float | None] | None = None,
+        owned: tuple[Any, ...] = (),
     ) -> None:
         self._batches = batches
         self.source = source
         self.format = format
         self.n_events = n_events
         self._fraction = fraction
+        self._owned = owned
 
     def __next__(self) -> ak.Array:
-        return next(self._batches)
+        try:
+            return next(self._batches)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the files that were opened for this; also done at the end, and after an error."""
+        for file in self._owned:
+            if file is not None:
+                file.close()
+        self._owned = ()
+
+    def __enter__(self) -> GenReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
 
     def fraction(self) -> float | None:
         """Part of the input that has been read, 0 to 1; None where it is unknown."""
@@ -118,7 +139,7 @@ def read(
     if options:
         raise InputError(f"read() takes no argument '{next(iter(options))}' for a file.")
     if hasattr(source, "read"):
-        return _read_stream(source, getattr(source, "name", "stream"), window)
+        return _read_stream(source, str(getattr(source, "name", "stream")), window)
     text = os.fspath(source)
     if text == "-":
         return _read_stream(sys.stdin.buffer, "standard input", window)
@@ -134,7 +155,8 @@ def _read_path(text: str, window: dict[str, Any]) -> GenReader:
         if stat.S_ISDIR(mode):
             raise InputError(f"{path} is a folder; a file with events is expected.")
         if not stat.S_ISREG(mode):  # fifo, /dev/stdin, …: opened once, read once
-            return _read_stream(open(path, "rb"), path, window)
+            file = open(path, "rb", buffering=0)  # noqa: SIM115 (the reader closes it)
+            return _read_stream(file, path, window, owned=file)
         with open(path, "rb") as file:
             head = file.read(HEAD)
     except FileNotFoundError:
@@ -159,22 +181,25 @@ def _read_path(text: str, window: dict[str, Any]) -> GenReader:
     raise _refusal(path, kind, compression)
 
 
-def _read_stream(file: Any, name: str, window: dict[str, Any]) -> GenReader:
-    buffered = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file, HEAD)
-    kind, compression = detect(peek(buffered))
-    if kind == "hepmc":
-        return _hepmc(buffered, str(name), window)
-    if kind in ("root", "parquet"):
-        raise InputError(f"{name} is a {kind} file, which cannot be read from a stream; give its path.")
-    raise _refusal(str(name), kind, compression)
+def _read_stream(file: Any, name: str, window: dict[str, Any], owned: Any = None) -> GenReader:
+    try:
+        stream = Peeked(file)
+        if stream.kind == "hepmc":
+            return _hepmc(stream, name, window, owned)
+        if stream.kind in ("root", "parquet"):
+            raise InputError(f"{name} is a {stream.kind} file, which cannot be read from a stream; give its path.")
+        raise _refusal(name, stream.kind, stream.compression)
+    except BaseException:
+        if owned is not None:
+            owned.close()
+        raise
 
 
-def _hepmc(source: Any, name: str, window: dict[str, Any]) -> GenReader:
+def _hepmc(source: Any, name: str, window: dict[str, Any], owned: Any = None) -> GenReader:
     from hepgen_fastsim.io.hepmc import read_hepmc
 
     batches = read_hepmc(source, **window)
-    fraction = getattr(batches, "fraction", None)
-    return GenReader(iter(batches), source=name, format="hepmc", fraction=fraction)
+    return GenReader(iter(batches), source=name, format="hepmc", fraction=batches.fraction, owned=(batches, owned))
 
 
 def _refusal(name: str, kind: str, compression: str) -> InputError:

@@ -94,7 +94,7 @@ class Writer(ABC):
         self._part = PartFile(path, overwrite=overwrite)
         self._open = True
         try:
-            self._start()
+            self._guard(self._start)
         except BaseException:
             self.abort()
             raise
@@ -107,6 +107,10 @@ class Writer(ABC):
 
     @abstractmethod
     def _finish(self, metadata: dict[str, Any]) -> None: ...
+
+    @abstractmethod
+    def _drop(self) -> None:
+        """Let go of the file without completing it."""
 
     def write(self, gen: ak.Array, reco: ak.Array) -> None:
         """Append events: a GEN batch (or what `FastSim` takes as one) and its RECO constituents."""
@@ -173,6 +177,8 @@ class Writer(ABC):
     def abort(self) -> None:
         """Remove what was written; the final name stays as it was."""
         self._open = False
+        with suppress(Exception):  # whatever it still holds back cannot be written
+            self._drop()
         self._part.discard()
 
     def __enter__(self) -> Writer:
