@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "hepgen_fastsim/metadata.hpp"
 
-#include <caffe2/serialize/inline_container.h>
-
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <set>
 
 #include "hepgen_fastsim/error.hpp"
@@ -14,7 +11,6 @@
 namespace hepgen_fastsim {
 namespace {
 
-constexpr std::size_t max_bytes = 16 << 20;  // of hepgen.json: a larger one is no metadata
 constexpr std::int64_t max_columns = 4096;
 
 std::string choice(const json::Object& root, const char* key, std::initializer_list<const char*> allowed) {
@@ -66,11 +62,12 @@ std::array<double, 2> interval(const json::Value& value, const std::string& wher
 std::vector<ColumnRange> ranges(const json::Object& object, const std::vector<Column>& known,
                                 const std::string& where) {
   std::vector<ColumnRange> out;
-  for (const auto& [name, value] : object) {
+  for (const auto& entry : object) {
+    const std::string& name = entry.first;
     if (std::none_of(known.begin(), known.end(), [&](const Column& c) { return c.name == name; })) {
       throw ModelError("metadata: '" + where + "' has a range for '" + name + "', which is no input column");
     }
-    const auto [low, high] = interval(value, where + "." + name);
+    const auto [low, high] = interval(entry.second, where + "." + name);
     out.push_back({name, low, high});
   }
   return out;
@@ -140,32 +137,6 @@ Metadata Metadata::parse(const std::string& text) {
   json::require(root, "provenance", "hepgen.json").as_object("provenance");
   json::require(root, "metrics", "hepgen.json").as_object("metrics");
   return out;
-}
-
-Metadata Metadata::read(const std::string& path) {
-  if (!std::filesystem::is_regular_file(path)) throw ModelError("model file '" + path + "' does not exist");
-  const std::string entry = "extra/hepgen.json";
-  std::string text;
-  try {
-    caffe2::serialize::PyTorchStreamReader reader(path);
-    if (!reader.hasRecord(entry)) {
-      throw ModelError("'" + path + "' is a zip file without " + entry + ": not a model of hepgen_fastsim");
-    }
-    if (const std::size_t size = reader.getRecordSize(entry); size > max_bytes) {
-      throw ModelError("'" + path + "': " + entry + " has " + std::to_string(size) + " bytes; at most " +
-                       std::to_string(max_bytes) + " are read");
-    }
-    const auto [data, size] = reader.getRecord(entry);
-    text.assign(static_cast<const char*>(data.get()), size);
-  } catch (const c10::Error& error) {
-    throw ModelError("'" + path +
-                     "' is no readable model file (a TorchScript zip archive): " + error.what_without_backtrace());
-  }
-  try {
-    return parse(text);
-  } catch (const ModelError& error) {
-    throw ModelError("'" + path + "': " + error.what());
-  }
 }
 
 }  // namespace hepgen_fastsim
