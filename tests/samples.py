@@ -52,6 +52,9 @@ def hepmc(events: Sequence[Sequence[tuple]], end: bool = True) -> str:
     """HepMC3 text; each event is a list of particles (pdgid, px, py, pz, E, m) or the same with a status."""
     lines = ["HepMC::Version 3.02.06", "HepMC::Asciiv3-START_EVENT_LISTING", "W Weight muR"]
     for number, event in enumerate(events):
+        if not event:
+            lines += [f"E {number} 0 0", "U GEV MM", "W 1.0 0.5"]
+            continue
         lines += [
             f"E {number} 1 {len(event) + 1}",
             "U GEV MM",

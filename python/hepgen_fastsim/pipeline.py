@@ -21,6 +21,7 @@ from hepgen_fastsim.io.writer import Writer
 
 __all__ = ["Report", "simulate_to"]
 
+STABLE = 1
 _POLL = 0.2  # seconds between two looks at `stop` while an input gives nothing
 _PATIENCE = 2.0  # seconds that a reader gets to end
 
@@ -34,7 +35,7 @@ class Report:
     """
 
     n_events: int = 0
-    n_particles: int = 0
+    n_particles: int = 0  # stable ones
     n_constituents: int = 0
     seconds: float = 0.0
     ended: str = "complete"
@@ -128,7 +129,7 @@ def _write(writer: Writer, gen: ak.Array, reco: ak.Array, report: Report) -> Non
         if good:
             _write(writer, gen[:good], reco[:good], report)
         raise
-    report.n_particles += int(ak.count(gen["particles"]["pdgid"]))
+    report.n_particles += int(ak.sum(gen["particles"]["status"] == STABLE))
     report.n_constituents += int(ak.count(reco["pdgid"]))
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Make the demo's small GEN sample, for machines without Pythia: stable particles of top pairs, rounded, as Parquet.
 
-python -m training.data.demo_sample               # writes demo/sample_ttbar.parquet
+python -m training.data.demo_sample               # writes demo/sample_ttbar.pq
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from hepgen_fastsim.demo import PYTHIA_SETTINGS
 from hepgen_fastsim.io import read_pythia
 
-OUTPUT = Path(__file__).parents[2] / "python" / "hepgen_fastsim" / "demo" / "sample_ttbar.parquet"
+OUTPUT = Path(__file__).parents[2] / "python" / "hepgen_fastsim" / "demo" / "sample_ttbar.pq"
 MAX_ETA = 5.2
 
 

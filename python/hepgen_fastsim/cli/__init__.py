@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 from hepgen_fastsim.errors import Error
@@ -49,6 +50,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help(sys.stderr)
         return 2
+    return _leave(_run(options))
+
+
+def _leave(code: int) -> int:
+    """Give the code back, or end here if a thread waits for standard input: Python cannot end in order then."""
+    if any(thread.name == "read" and thread.is_alive() for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         return options.run(options)
     except (Error, OSError) as error:

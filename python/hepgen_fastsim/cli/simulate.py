@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from hepgen_fastsim.errors import Error, InputError
+from hepgen_fastsim.errors import InputError
 
 if TYPE_CHECKING:
     from hepgen_fastsim.fastsim import FastSim
@@ -104,16 +104,13 @@ def run(options: argparse.Namespace) -> int:
         report, signum = _simulate(options, writer, readers, first, sim)
         if report.error is not None and report.n_events == 0:
             raise report.error
+        if report.n_events == 0 and report.ended == "complete":
+            raise InputError(f"no events were found in {', '.join(options.inputs)}; nothing was written.")
         writer.close(report.ended if report.error is None else f"input error: {report.error}")
     except BaseException:
         writer.abort()
         raise
-    code = _conclude(options, report, sim, signum)
-    if report.reading:  # Python cannot end in order while a thread waits for standard input
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    return code
+    return _conclude(options, report, sim, signum)
 
 
 def _check_paths(options: argparse.Namespace) -> None:
@@ -223,7 +220,7 @@ def _conclude(options: argparse.Namespace, report: Report, sim: FastSim, signum:
     if outside:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in outside.most_common(5))
         say(
-            f"outside the model's domain: {outside.total():,} of {report.n_particles:,} particles of the record "
+            f"outside the model's domain: {outside.total():,} of {report.n_particles:,} stable particles "
             f"({reasons}{', …' if len(outside) > 5 else ''}); they were simulated all the same."
         )
     if report.error is not None:
@@ -238,6 +235,4 @@ def _conclude(options: argparse.Namespace, report: Report, sim: FastSim, signum:
             "readable."
         )
         return 128 + signum
-    if report.n_events == 0:
-        raise Error(f"no events were found in {', '.join(options.inputs)}.")
     return 0

@@ -16,7 +16,7 @@ __all__ = ["PYTHIA_SETTINGS", "compare", "run_demo"]
 
 PYTHIA_SETTINGS = ("Beams:eCM = 13000", "Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
 
-SAMPLE = Path(__file__).with_name("sample_ttbar.parquet")
+SAMPLE = Path(__file__).with_name("sample_ttbar.pq")
 REFERENCE = Path(__file__).with_name("reference.json")
 
 

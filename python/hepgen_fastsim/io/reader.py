@@ -49,10 +49,13 @@ class GenReader(Iterator[ak.Array]):
         self.n_events = n_events
         self._fraction = fraction
         self._owned = owned
+        self._done: float | None = None  # noted here, since a reader in use answers no other thread
 
     def __next__(self) -> ak.Array:
         try:
-            return next(self._batches)
+            batch = next(self._batches)
+            self._done = None if self._fraction is None else self._fraction()
+            return batch
         except BaseException:
             self.close()
             raise
@@ -75,7 +78,7 @@ class GenReader(Iterator[ak.Array]):
 
     def fraction(self) -> float | None:
         """Part of the input that has been read, 0 to 1; None where it is unknown."""
-        return None if self._fraction is None else self._fraction()
+        return self._done
 
     def __repr__(self) -> str:
         events = "" if self.n_events is None else f", {self.n_events} events"
