@@ -46,10 +46,15 @@ void trim(GenEvents& out) {
 }
 
 HepMCParser::HepMCParser(LineReader& lines, std::string name) : lines_(lines), name_(std::move(name)) {
-  sniff();
+  try {
+    sniff();
+  } catch (const InputError& error) {
+    throw InputError(name_ + ": " + error.what());
+  }
 }
 
 void HepMCParser::sniff() {
+  if (lines_.peek(7) == "HepMC::") return;  // do not wait for more than a pipe may have
   const std::string_view head = lines_.peek(4096);
   for (std::size_t at = 0; at < head.size();) {
     const auto line = head.substr(at, head.find('\n', at) - at);
@@ -57,8 +62,7 @@ void HepMCParser::sniff() {
     if (!line.starts_with('#') && line.find_first_not_of(" \t\r") != line.npos) break;
     at += line.size() + 1;
   }
-  throw InputError(name_ + ": expected HepMC text (HepMC::Asciiv3 or HepMC::IO_GenEvent), found " +
-                   describe_input(head));
+  throw InputError("expected HepMC text (HepMC::Asciiv3 or HepMC::IO_GenEvent), found " + describe_input(head));
 }
 
 std::string HepMCParser::where() const {

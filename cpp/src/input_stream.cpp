@@ -128,6 +128,8 @@ class Gzip : public InputStream {
       if (status == Z_STREAM_END) {
         between_members_ = true;
         if (zlib_.avail_out != wanted) break;
+      } else if (status != Z_OK && status != Z_BUF_ERROR && zlib_.avail_out != wanted) {
+        break;  // zlib will say so again, when what came before the damage has been read
       } else if (status == Z_MEM_ERROR) {
         throw InputError("zlib ran out of memory");
       } else if (status != Z_OK && status != Z_BUF_ERROR) {
@@ -177,6 +179,7 @@ class Gzip : public InputStream {
 
 std::unique_ptr<InputStream> open_file(const std::string& path) {
   if (path == "-") return open_descriptor(STDIN_FILENO);
+  if (path.find('\0') != path.npos) throw InputError("the name of a file cannot hold a NUL");
   int descriptor;
   do {
     descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);

@@ -111,7 +111,11 @@ bool LineReader::next_after_refill() {
 }
 
 std::string_view LineReader::peek(std::size_t n) {
-  while (static_cast<std::size_t>(filled_ - cursor_) < n && fill()) {
+  try {
+    while (static_cast<std::size_t>(filled_ - cursor_) < n && fill()) {
+    }
+  } catch (const InputError&) {
+    if (filled_ == cursor_) throw;  // else it comes again behind what is there
   }
   return {cursor_, std::min(n, static_cast<std::size_t>(filled_ - cursor_))};
 }

@@ -94,20 +94,19 @@ class HepMCBatches(Iterator[ak.Array]):
             return None, self._decompressed(_Source(source)), name if isinstance(name, str) else "stream"
         if isinstance(source, int) and not isinstance(source, bool):
             try:
-                raw = open(source, "rb", buffering=0, closefd=False)
+                raw = self._files.enter_context(open(source, "rb", buffering=0, closefd=False))  # noqa: SIM115
             except OSError as error:
                 raise InputError(f"descriptor {source} cannot be read: {error.strerror}.") from error
-            return None, self._decompressed(_Source(self._files.enter_context(raw))), f"descriptor {source}"
+            return None, self._decompressed(_Source(raw)), f"descriptor {source}"
         path = os.fspath(source)
         if path in ("-", b"-"):
             return None, self._decompressed(_Source(sys.stdin.buffer)), "standard input"
         name = os.fsdecode(path)
         try:
             regular = stat.S_ISREG(os.stat(path).st_mode)
-            raw = open(path, "rb", buffering=0)
+            raw = self._files.enter_context(open(path, "rb", buffering=0))  # noqa: SIM115
         except (OSError, ValueError):
             return os.fsencode(path), None, name  # the core says what is wrong with it
-        self._files.enter_context(raw)
         if not regular:  # a fifo can be opened once only
             return None, self._decompressed(_Source(raw)), name
         if _is_foreign(raw.read(HEAD)):
@@ -250,4 +249,4 @@ def _decompressor(head: bytes, file: io.BufferedReader) -> Any:
 
 
 def _printable(name: str) -> str:
-    return name.encode("utf-8", "replace").decode("utf-8")
+    return name.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
