@@ -65,6 +65,8 @@ BRANCHES: dict[str, dict[str, str]] = {
 }
 """Branch -> {leaf: type}."""
 
+COMPRESSION = uproot.ZSTD(1)  # as small as uproot's default, zlib, in a quarter of its time
+
 PHOTON, NEUTRAL_HADRON = 22, 130
 BEAM_ETA = 999.9
 
@@ -73,7 +75,7 @@ class FlatWriter(Writer):
     """Writes the flat ROOT layout of this module."""
 
     def _start(self) -> None:
-        self._file = uproot.recreate(self._part.file)
+        self._file = uproot.recreate(self._part.file, compression=COMPRESSION)
         kinds = {
             branch: ak.types.from_datashape(
                 "var * {" + ", ".join(f'"{leaf}": {kind}' for leaf, kind in leaves.items()) + "}", highlevel=False
