@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""Sequential recombination by FastJet (Cacciari, Salam, Soyez, Eur. Phys. J. C 72 (2012) 1896), all events at once.
+
+If you publish results that use it, please cite FastJet, as its authors ask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from hepgen_fastsim.cards.card import GenJets
+from hepgen_fastsim.errors import Error
+from hepgen_fastsim.objects.columns import eta_of, owners
+
+__all__ = ["JetList", "cluster", "fastjet", "none"]
+
+
+@lru_cache(maxsize=1)
+def fastjet() -> Any:
+    """The module fastjet, without its banner, which would go to standard output."""
+    try:
+        import fastjet
+    except ImportError as error:
+        raise Error("jets need the package fastjet; install it with: pip install 'hepgen_fastsim[objects]'.") from error
+    silence = getattr(fastjet._swig.ClusterSequence, "set_fastjet_banner_stream", None)
+    if silence is not None:
+        silence(None)
+    return fastjet
+
+
+@dataclass
+class JetList:
+    """Jets of all events, pt descending within an event.
+
+    px, py, pz, energy float64 [n_jets]; offsets int64 [n_events + 1]; `members` int64 [n_members] rows of what was
+    clustered, `member_of` [n_members] the jets that they belong to, ascending.
+    """
+
+    px: np.ndarray
+    py: np.ndarray
+    pz: np.ndarray
+    energy: np.ndarray
+    offsets: np.ndarray
+    members: np.ndarray
+    member_of: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.px)
+
+    @cached_property
+    def event(self) -> np.ndarray:
+        return owners(self.offsets)
+
+    @cached_property
+    def rank(self) -> np.ndarray:
+        """Position within the event."""
+        return np.arange(len(self)) - self.offsets[self.event]
+
+    @cached_property
+    def pt(self) -> np.ndarray:
+        return np.hypot(self.px, self.py)
+
+    @cached_property
+    def eta(self) -> np.ndarray:
+        return eta_of(self.pt, self.pz)
+
+    @cached_property
+    def phi(self) -> np.ndarray:
+        return np.arctan2(self.py, self.px)
+
+    @cached_property
+    def mass(self) -> np.ndarray:
+        """sqrt(E^2 - p^2), negative where that is of a negative number, as ROOT has it."""
+        square = self.energy**2 - self.px**2 - self.py**2 - self.pz**2
+        return np.copysign(np.sqrt(np.abs(square)), square)
+
+    def scaled(self, factor: np.ndarray) -> JetList:
+        """The same jets, in the same order, with other momenta."""
+        momenta = (column * factor for column in (self.px, self.py, self.pz, self.energy))
+        return JetList(*momenta, self.offsets, self.members, self.member_of)
+
+    def __getitem__(self, keep: np.ndarray) -> JetList:
+        """Those jets alone (bool [n_jets])."""
+        place = np.cumsum(keep) - 1
+        kept = keep[self.member_of]
+        offsets = np.concatenate([[0], np.cumsum(keep)])[self.offsets]
+        momenta = (column[keep] for column in (self.px, self.py, self.pz, self.energy))
+        return JetList(*momenta, offsets, self.members[kept], place[self.member_of[kept]])
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Sum over each jet's members of `values` [n_members]: [n_jets]."""
+        return np.bincount(self.member_of, weights=values, minlength=len(self))
+
+
+def definition(jets: GenJets) -> Any:
+    """FastJet's jet definition of a card's jets."""
+    f = fastjet()
+    name = {"antikt": "antikt_algorithm", "cambridge": "cambridge_algorithm", "kt": "kt_algorithm"}[jets.algorithm]
+    return f.JetDefinition(getattr(f, name), jets.radius)
+
+
+def none(n_events: int) -> JetList:
+    """No jets in any event."""
+    empty, index = np.empty(0), np.empty(0, np.int64)
+    return JetList(empty, empty, empty, empty, np.zeros(n_events + 1, np.int64), index, index)
+
+
+def cluster(columns: Any, jets: GenJets | None, rows: np.ndarray | None = None) -> JetList:
+    """Inclusive jets of pt >= jets.pt_min; none without a definition.
+
+    Parameters
+    ----------
+    columns
+        px, py, pz, energy, offsets of constituents or particles
+    jets
+        algorithm, radius and pt_min
+    rows
+        those to be clustered, ascending; default all
+    """
+    offsets, n_events = columns.offsets, len(columns.offsets) - 1
+    rows = np.arange(len(columns.px)) if rows is None else rows
+    if len(rows) == 0 or jets is None:
+        return none(n_events)
+    inputs = np.searchsorted(rows, offsets)
+    momenta = [np.ascontiguousarray(getattr(columns, name)[rows]) for name in ("px", "py", "pz", "energy")]
+    record = ak.contents.RecordArray([ak.contents.NumpyArray(m) for m in momenta], ["px", "py", "pz", "E"])
+    sequence = fastjet().ClusterSequence(
+        ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(inputs), record)), definition(jets)
+    )
+    found, momentum = sequence.constituent_index(jets.pt_min), sequence.inclusive_jets(jets.pt_min)
+    n_jets = ak.to_numpy(ak.num(momentum)).astype(np.int64)
+    if n_jets.sum() == 0:
+        return none(n_events)
+    event = np.repeat(np.arange(n_events), n_jets)
+    flat = ak.flatten(momentum)
+    values = np.stack([ak.to_numpy(flat[name]) for name in ("px", "py", "pz", "E")])
+    order = np.lexsort((-np.hypot(values[0], values[1]), event))
+    place = np.empty(len(order), np.int64)  # of the jets as found
+    place[order] = np.arange(len(order))
+    by_jet = ak.flatten(found, axis=1)
+    of = np.repeat(np.arange(len(order)), ak.to_numpy(ak.num(by_jet)))
+    members = rows[ak.to_numpy(ak.flatten(by_jet)) + inputs[event[of]]]
+    sort = np.lexsort((members, place[of]))
+    jet_offsets = np.concatenate([[0], np.cumsum(n_jets)]).astype(np.int64)
+    return JetList(*values[:, order], jet_offsets, members[sort], place[of][sort])

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: MIT
+"""Constituents and GEN particles as flat columns, the form that all steps of the reconstruction work on."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import awkward as ak
+import numpy as np
+
+from hepgen_fastsim._core_loader import core
+from hepgen_fastsim.errors import InputError
+from hepgen_fastsim.events import GenColumns, columns_of
+
+__all__ = ["Constituents", "Particles", "constituents", "owners", "particles", "ranges"]
+
+PHOTON, NEUTRAL_HADRON = 22, 130
+_NEEDED = ("pdgid", "pt", "eta", "phi")
+_DEFAULTS = {"mass": 0.0, "d0": 0.0, "dz": 0.0, "origin": -1}
+
+
+def owners(offsets: np.ndarray) -> np.ndarray:
+    """Event of each row: int64 [offsets[-1]]."""
+    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+
+
+def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The integers start, start + 1, … of each (start, count), one after the other: int64 [sum of counts]."""
+    total = int(counts.sum())
+    first = np.cumsum(counts) - counts
+    return np.arange(total) + np.repeat(starts - first, counts)
+
+
+@dataclass
+class _Columns:
+    """px, py, pz, energy [GeV], float64 [n]; `offsets` int64 [n_events + 1]."""
+
+    px: np.ndarray
+    py: np.ndarray
+    pz: np.ndarray
+    energy: np.ndarray
+    offsets: np.ndarray
+
+    @cached_property
+    def event(self) -> np.ndarray:
+        return owners(self.offsets)
+
+
+@dataclass
+class Constituents(_Columns):
+    """RECO constituents of all events of a batch.
+
+    `contributors` are the GEN particles (rows of the batch) of which a constituent is made and `contributor_of` the
+    constituents they belong to; with a model's output that is the leading particle alone. `first_particle` [n_events + 1]
+    is the first GEN row of each event (without a record, particles are counted as far as the origins go).
+    """
+
+    pt: np.ndarray
+    eta: np.ndarray
+    phi: np.ndarray
+    mass: np.ndarray
+    pdgid: np.ndarray
+    charge: np.ndarray
+    d0: np.ndarray
+    dz: np.ndarray
+    origin: np.ndarray
+    contributors: np.ndarray
+    contributor_of: np.ndarray
+    first_particle: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pt)
+
+
+@dataclass
+class Particles(_Columns):
+    """GEN particles of all events of a batch; `m1`, `m2`, `d1` rows within their event, -1 for none."""
+
+    pdgid: np.ndarray
+    status: np.ndarray
+    charge: np.ndarray
+    m1: np.ndarray
+    m2: np.ndarray
+    d1: np.ndarray
+    d2: np.ndarray
+
+    @cached_property
+    def pt(self) -> np.ndarray:
+        return np.hypot(self.px, self.py)
+
+    @cached_property
+    def eta(self) -> np.ndarray:
+        return eta_of(self.pt, self.pz)
+
+    @cached_property
+    def phi(self) -> np.ndarray:
+        return np.arctan2(self.py, self.px)
+
+
+def eta_of(pt: np.ndarray, pz: np.ndarray) -> np.ndarray:
+    """Pseudorapidity; ±999.9 along the beam, as in Delphes' files, 0 for no momentum at all."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        eta = np.arcsinh(pz / pt)
+    return np.where(pt > 0, eta, 999.9 * np.sign(pz))
+
+
+def particles(gen: GenColumns) -> Particles:
+    """GEN columns with four-momenta; missing masses and charges follow from the PDG codes, missing status is 1."""
+    gen.check()
+    c = gen.columns
+    pdgid = c["pdgid"]
+    n = len(pdgid)
+    px, py, pz = gen.momenta()
+    mass = np.asarray(c["mass"] if "mass" in c else np.nan_to_num(core().pdg_mass(pdgid), nan=0.0), np.float64)
+    none = np.full(n, -1, np.int32)
+    return Particles(
+        px=px,
+        py=py,
+        pz=pz,
+        energy=np.sqrt(px**2 + py**2 + pz**2 + mass**2),
+        offsets=gen.offsets,
+        pdgid=pdgid,
+        status=c.get("status", np.ones(n, np.int32)),
+        charge=c["charge"] if "charge" in c else core().pdg_charge(pdgid),
+        m1=c.get("m1", none),
+        m2=c.get("m2", none),
+        d1=c.get("d1", none),
+        d2=c.get("d2", none),
+    )
+
+
+def constituents(reco: Any, gen: Particles | None) -> Constituents:
+    """Columns of RECO constituents: an awkward array, per event a list of records.
+
+    Needed are pdgid, pt, eta, phi; mass, charge, d0, dz, origin have defaults (0, by PDG code, 0, 0, none). A field
+    `contributors` (lists of GEN indices) may name all particles of a constituent where `origin` is only the first.
+    """
+    if not isinstance(reco, ak.Array):
+        raise InputError(f"RECO constituents are expected as an awkward array, found {type(reco).__name__}.")
+    layout = ak.to_packed(reco, highlevel=False)
+    if isinstance(layout, ak.contents.RegularArray):
+        layout = layout.to_ListOffsetArray64(True)
+    content = getattr(layout, "content", layout)
+    if isinstance(layout, ak.contents.EmptyArray) or isinstance(content, ak.contents.EmptyArray):
+        columns: dict[str, Any] = {name: np.empty(0) for name in _NEEDED}
+        offsets = np.zeros(len(reco) + 1, np.int64)
+        content = None
+    elif isinstance(layout, ak.contents.ListOffsetArray) and isinstance(content, ak.contents.RecordArray):
+        offsets = np.asarray(layout.to_ListOffsetArray64(True).offsets.data, dtype=np.int64)
+        missing = [name for name in _NEEDED if name not in content.fields]
+        if missing:
+            raise InputError(
+                f"RECO constituents need {', '.join(_NEEDED)}; {', '.join(missing)} is missing, found "
+                f"{', '.join(content.fields) or 'no columns'}."
+            )
+        wanted = [name for name in (*_NEEDED, *_DEFAULTS, "charge") if name in content.fields]
+        columns = {name: _numbers(name, content[name]) for name in wanted}
+    else:
+        raise InputError(f"RECO constituents are expected as one list of records per event, found {reco.type}.")
+    n = len(columns["pt"])
+    for name, value in _DEFAULTS.items():
+        columns.setdefault(name, np.full(n, value))
+    columns = {name: np.asarray(column, np.float64) for name, column in columns.items()}
+    _check_finite(columns, offsets)
+    pdgid = columns["pdgid"].astype(np.int64)
+    if "charge" not in columns:
+        neutral = (pdgid == PHOTON) | (pdgid == NEUTRAL_HADRON)
+        columns["charge"] = np.where(neutral, 0.0, core().pdg_charge(pdgid))
+    origin = columns["origin"].astype(np.int64)
+    counts = _particle_counts(reco, content, origin, offsets, gen)
+    row, of = _contributors(content, origin, offsets, counts)
+    pt, eta, phi, mass = (columns[name] for name in ("pt", "eta", "phi", "mass"))
+    px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
+    return Constituents(
+        px=px,
+        py=py,
+        pz=pz,
+        energy=np.sqrt((pt * np.cosh(eta)) ** 2 + mass**2),
+        offsets=offsets,
+        pt=pt,
+        eta=eta,
+        phi=phi,
+        mass=mass,
+        pdgid=pdgid,
+        charge=columns["charge"],
+        d0=columns["d0"],
+        dz=columns["dz"],
+        origin=origin,
+        contributors=row,
+        contributor_of=of,
+        first_particle=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+    )
+
+
+def _numbers(name: str, content: ak.contents.Content) -> np.ndarray:
+    try:
+        column = ak.to_numpy(content, allow_missing=False)
+    except ValueError as error:
+        raise InputError(f"RECO column '{name}' has missing or ragged values: {error}") from error
+    if column.dtype.kind not in "iufb" or column.ndim != 1:
+        raise InputError(f"RECO column '{name}' must hold numbers, found the type {content.form.type}.")
+    return column
+
+
+def _check_finite(columns: Mapping[str, np.ndarray], offsets: np.ndarray) -> None:
+    for name, column in columns.items():
+        bad = ~np.isfinite(column)
+        if name == "pt":
+            bad |= column < 0
+        if bad.any():
+            row = int(np.argmax(bad))
+            event = int(np.searchsorted(offsets, row, side="right")) - 1
+            raise InputError(
+                f"RECO event {event}, constituent {row - int(offsets[event])}: {name} is {column[row]}, a finite number"
+                f"{' of 0 or more' if name == 'pt' else ''} is expected."
+            )
+
+
+def _particle_counts(
+    reco: ak.Array, content: Any, origin: np.ndarray, offsets: np.ndarray, gen: Particles | None
+) -> np.ndarray:
+    """GEN particles per event: the record's, else as many as the origins say."""
+    largest = origin
+    of = owners(offsets)
+    if content is not None and "contributors" in content.fields:
+        deepest = ak.max(ak.Array(content["contributors"]), axis=-1)
+        largest = np.maximum(origin, ak.to_numpy(ak.fill_none(deepest, -1)))
+    needed = np.zeros(len(offsets) - 1, np.int64)
+    np.maximum.at(needed, of, largest + 1)
+    if gen is None:
+        return needed
+    counts = np.diff(gen.offsets)
+    if len(counts) != len(needed):
+        raise InputError(f"GEN and RECO must have the same events, found {len(counts)} and {len(needed)}.")
+    if (needed > counts).any():
+        event = int(np.argmax(needed > counts))
+        raise InputError(
+            f"event {event}: a constituent's origin is particle {needed[event] - 1}, but the GEN event has only "
+            f"{counts[event]} particles; do GEN and RECO belong together?"
+        )
+    return counts
+
+
+def _contributors(
+    content: Any, origin: np.ndarray, offsets: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    first = np.repeat(np.cumsum(counts) - counts, np.diff(offsets))
+    if content is not None and "contributors" in content.fields:
+        lists = ak.Array(content["contributors"])
+        number = ak.to_numpy(ak.num(lists))
+        of = np.repeat(np.arange(len(origin)), number)
+        return ak.to_numpy(ak.flatten(lists)).astype(np.int64) + first[of], of
+    of = np.flatnonzero(origin >= 0)
+    return origin[of] + first[of], of
+
+
+def checksum(c: Constituents) -> int:
+    """A stream number for constituents without GEN: crc32 of the first event."""
+    stop = int(c.offsets[1]) if len(c.offsets) > 1 else 0
+    return zlib.crc32(np.ascontiguousarray(np.stack([c.px, c.py, c.pz])[:, :stop], dtype="<f8"))
+
+
+def gen_columns(gen: Any) -> GenColumns:
+    """Columns of a GEN batch in any of the forms that the package takes."""
+    return columns_of(gen)
