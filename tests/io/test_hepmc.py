@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 DATA = Path(__file__).parents[1] / "data"
 SAMPLES = [DATA / "asciiv3.hepmc", DATA / "io_genevent.hepmc"]
-REAL = Path(os.environ.get("HEPGEN_DATA", Path(__file__).parents[3] / "shared" / "data")) / "real"
+REAL = Path(os.environ.get("HEPGEN_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")) / "real"
 
 
 def zstd(data: bytes) -> bytes:
