@@ -110,6 +110,8 @@ def _table(rows: dict[str, dict[str, float]], n_events: int, reference: dict[str
 
     table = Table(
         box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
         title=f"{n_events} simulated events and {reference['events']} of Delphes (CMS card)",
         title_justify="left",
     )

@@ -52,22 +52,22 @@ def draw(path: Path, gen: ak.Array, reco: ak.Array, values: dict[str, np.ndarray
         figure = Figure(figsize=(16, 7.6), dpi=110)
         FigureCanvasAgg(figure)
         outer = figure.add_gridspec(
-            1, 2, width_ratios=(0.92, 1.25), left=0.005, right=0.988, top=0.885, bottom=0.055, wspace=0.08
+            1, 2, width_ratios=(0.92, 1.25), left=0.005, right=0.988, top=0.872, bottom=0.055, wspace=0.08
         )
         display = figure.add_subplot(outer[0])
         event = _choose(reco)
         _display(display, reco[event])
-        grid = outer[1].subgridspec(2, 3, hspace=0.24, wspace=0.3)
+        grid = outer[1].subgridspec(2, 3, hspace=0.22, wspace=0.3)
         names = [name for name in (*PANELS, *FALLBACK) if name in values][: len(PANELS)]
         for i, name in enumerate(names):
             upper, lower = grid[i].subgridspec(2, 1, height_ratios=(3, 1), hspace=0.06)
             axes = figure.add_subplot(upper)
             _panel(axes, figure.add_subplot(lower, sharex=axes), name, values[name], reference, len(reco))
-        figure.text(0.02, 0.945, r"$pp \to t\bar{t}$, 13 TeV", fontsize=17, color=INK, weight="bold")
-        figure.text(0.02, 0.912, "one event as the model reconstructs it, seen along the beam", fontsize=11, color=GREY)
+        figure.text(0.02, 0.95, r"$pp \to t\bar{t}$, 13 TeV", fontsize=17, color=INK, weight="bold")
+        figure.text(0.02, 0.918, "one event as the model reconstructs it, seen along the beam", fontsize=11, color=GREY)
         left = outer[1].get_position(figure).x0
-        figure.text(left, 0.945, "beside Delphes", fontsize=17, color=INK, weight="bold")
-        figure.text(left, 0.912, "entries per event and bin, and their ratio to Delphes", fontsize=11, color=GREY)
+        figure.text(left, 0.95, "hepgen_fastsim beside Delphes", fontsize=17, color=INK, weight="bold")
+        figure.text(left, 0.918, "entries per event and bin, and their ratio to Delphes", fontsize=11, color=GREY)
         key = [
             Patch(facecolor=FILL, edgecolor=GREY, label=f"Delphes, {reference['events']} events"),
             Line2D([], [], color=MODEL, marker="o", ms=5, lw=1.2, label=f"hepgen_fastsim, {len(reco)} events"),
