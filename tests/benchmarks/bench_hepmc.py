@@ -43,7 +43,7 @@ def theirs(path: Path) -> tuple[int, float]:
 
 
 def make(path: Path, n: int) -> None:
-    """Write n events of a made-up cascade: 500 neutral pions from one vertex, each to two photons at a place of its own."""
+    """Write n made-up events: 500 neutral pions from one vertex, each to two photons at a place of its own."""
     random = np.random.default_rng(1)
 
     def particle(p: np.ndarray, mass: float, code: int, status: int) -> pyhepmc.GenParticle:
