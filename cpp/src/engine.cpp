@@ -12,6 +12,7 @@
 #include "hepgen_fastsim/error.hpp"
 #include "hepgen_fastsim/random.hpp"
 #include "noise.hpp"
+#include "one_thread.hpp"
 
 namespace hepgen_fastsim {
 namespace {
@@ -262,6 +263,7 @@ const std::string& Engine::device() const {
 }
 
 SetBatch Engine::run(const SetView& sets, std::uint64_t seed, std::uint32_t stream) const {
+  const OneThread one_thread;
   const c10::InferenceMode inference;  // of this thread, while we are here
   impl_->check(sets);
   const std::vector<std::uint32_t> event = impl_->events(sets);

@@ -8,6 +8,7 @@
 #include "hepgen_fastsim/error.hpp"
 #include "hepgen_fastsim/random.hpp"
 #include "noise.hpp"
+#include "one_thread.hpp"
 
 namespace hepgen_fastsim {
 namespace {
@@ -42,6 +43,7 @@ at::Tensor noise(std::uint64_t seed, std::uint32_t stream, const at::Tensor& eve
 }  // namespace
 
 SetBatchTensors Engine::run(SetTensors sets, std::uint64_t seed, std::uint32_t stream) const {
+  const OneThread one_thread;
   const c10::InferenceMode inference;
   const Metadata& m = metadata();
   const at::Device device = impl_->backend->device();

@@ -62,8 +62,9 @@ enum class Precision {
 /// Runs a model over ragged sets: packs them into batches of bounded size, draws their noise, returns them in order.
 ///
 /// Results depend on (model, seed, stream, event, set) alone, up to rounding: not on batches, order or threads.
-/// `run` is const, keeps no state and may be called from many threads; it uses the calling thread (and torch's own
-/// intra-op threads as the process has set them up; it never changes their number).
+///
+/// `run` is const, keeps no state and may be called from many threads on one engine. It works on the calling thread and
+/// changes nothing of the process: torch's thread counts, gradient modes and generators stay as they are.
 class HEPGEN_FASTSIM_EXPORT Engine {
  public:
   struct Config {
