@@ -29,6 +29,7 @@ class HepicConfig(Config):
     detector: str = field(default="cms", metadata={"help": "geometry: a bundled name or a TOML file"})
     hidden: int = field(default=64, metadata={"help": "width of the hidden layers"})
     bins: int = field(default=12, metadata={"help": "bins of the splines"})
+    emphasis: float = field(default=30.0, metadata={"help": "energy [GeV] at which a cell weighs twice in training"})
     acceptance: float = field(default=5.2, metadata={"help": "largest |eta| of a GEN particle that can leave a signal"})
     generator: str = field(default="Pythia 8.317, Monash tune, pp 13 TeV", metadata={"help": "for the provenance"})
     simulation: str = field(default="Delphes 3.5.1, CMS card", metadata={"help": "for the provenance"})
@@ -60,7 +61,7 @@ class HepicTask(Task):
         return [{"params": others, "scale": 1.0}, {"params": tables, "scale": 5.0}]
 
     def terms(self, batch: Events) -> dict[str, Tensor]:
-        return losses.hepic_terms(self.model, batch)
+        return losses.hepic_terms(self.model, batch, self.config.emphasis)
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:

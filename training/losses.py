@@ -25,8 +25,12 @@ Terms = dict[str, Tensor]
 _ROUNDING = 1.05 * 2.0**-11
 
 
-def hepic_terms(model: Hepic, events: Events) -> Terms:
-    """Negative log-likelihood of every head; ``resolution``: of the closed forms alone, without the splines."""
+def hepic_terms(model: Hepic, events: Events, emphasis: float = math.inf) -> Terms:
+    """Negative log-likelihood of every head; ``resolution``: of the closed forms alone, without the splines.
+
+    Hard cells are rare and make the jets: a cell's rows weigh 1 + S / ``emphasis`` GeV (at most 6, then normalised). The
+    weight depends on nothing that is random, so that it moves the network's attention and not its answer.
+    """
     p = model.observe(events.features, events.codes, events.offsets)
     has_track = ((events.track_pt > 0) & p.visible & (p.charge != 0)).float()  # [T]
     log_ratio = torch.log(torch.where(has_track > 0, events.track_pt, p.pt) / p.pt)  # [T]
@@ -38,7 +42,7 @@ def hepic_terms(model: Hepic, events: Events) -> Terms:
     for layer, calorimeter in enumerate(model.calorimeters):
         cells = _fill(calorimeter, p)
         in_cell[cells.particle] = True
-        answers = _cell_terms(calorimeter, cells, p, has_track, log_ratio, events.tower[:, layer])
+        answers = _cell_terms(calorimeter, cells, p, has_track, log_ratio, events.tower[:, layer], emphasis)
         terms |= {f"{name}{calorimeter.pdgid}": value for name, value in answers.items()}
     free = torch.nonzero((has_track[charged] > 0) & ~in_cell[charged])[:, 0]
     i = charged[free]
@@ -53,18 +57,29 @@ def _fill(calorimeter: Calorimeter, p: Particles) -> Cells:
 
 
 def _cell_terms(
-    calorimeter: Calorimeter, cells: Cells, p: Particles, has_track: Tensor, log_ratio: Tensor, tower: Tensor
+    calorimeter: Calorimeter,
+    cells: Cells,
+    p: Particles,
+    has_track: Tensor,
+    log_ratio: Tensor,
+    tower: Tensor,
+    emphasis: float,
 ) -> Terms:
+    weight = (1.0 + cells.total / emphasis).clamp(max=6.0)  # [C]
+
+    def weighted(values: Tensor, of: Tensor) -> Tensor:
+        return values * of * (of.numel() / of.sum().clamp(min=1e-6))
+
     energy, trusted = cell_towers(calorimeter, cells, tower)
     factor, reco = cell_tracks(calorimeter, cells, p, has_track, log_ratio)
     has_tower = energy > 0  # [C]
     tracks = calorimeter.tracked(cells, has_track, p.sigma)
     response = calorimeter.respond(cells, tracks)
     logit = calorimeter.tower_logit(response.features, response.cut)
-    terms = {"tower": cross_entropy(logit, has_tower.float(), reduction="none")[trusted]}
+    terms = {"tower": weighted(cross_entropy(logit, has_tower.float(), reduction="none"), weight)}
 
     busy = torch.nonzero((tracks.count > 0) & trusted)[:, 0]  # [Q]
-    terms["factor"] = -calorimeter.factor_log_prob(
+    log_prob = calorimeter.factor_log_prob(
         factor[busy],
         select(cells, busy),
         select_tracks(tracks, busy),
@@ -72,12 +87,13 @@ def _cell_terms(
         has_tower[busy],
         response.features[busy],
     )
+    terms["factor"] = weighted(-log_prob, weight[busy])
 
     lit = torch.nonzero(has_tower & trusted)[:, 0]  # [L]
     chosen = select(cells, lit)
     response = calorimeter.respond(chosen, remeasured(select_tracks(tracks, lit), reco[lit]))
     log_prob, base, kept = calorimeter.energy_log_prob(energy[lit], chosen, reco[lit], response)
-    terms["energy"] = -log_prob[kept]
+    terms["energy"] = weighted(-log_prob[kept], weight[lit][kept])
     terms["resolution"] = -base[kept & (tracks.count[lit] == 0)]
     terms["share"] = _share_terms(cells, p, has_track, log_ratio, factor, tracks.count)
     return terms
@@ -87,7 +103,7 @@ def cell_towers(calorimeter: Calorimeter, cells: Cells, tower: Tensor) -> tuple[
     """Tower energy [C] (0: none) by the link of its leader, and bool [C]: the link agrees with the tower's position.
 
     ``tower`` [T, 3]: energy, eta, phi that each particle leads. Rounding of the inputs moves a few particles, those of
-    strongly curling tracks above all, to a neighbouring cell: such cells do not train.
+    strongly curling tracks above all, to a neighbouring cell: such cells train the existence of towers alone.
     """
     energy, eta, phi = tower[cells.particle].unbind(1)  # [D] each
     i, n = cells.index, cells.total.size(0)

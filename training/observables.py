@@ -9,6 +9,7 @@ from pathlib import Path
 import awkward as ak
 import fastjet
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from training.data.events import species
@@ -59,17 +60,23 @@ def read(path: str | Path) -> tuple[Reco, np.ndarray]:
     names = ["reco_type", "reco_pid", "reco_pt", "reco_eta", "reco_phi"]
     table = pq.read_table(path, columns=["event", *names])
     flat = {name: table[name].combine_chunks().flatten().to_numpy() for name in names}
-    lengths = np.concatenate([np.diff(chunk.offsets.to_numpy()) for chunk in table["reco_pt"].chunks])
     mass, _ = species(np.where(flat["reco_type"] == 0, flat["reco_pid"], 0).astype(np.int64))
-    offsets = np.concatenate([[0], lengths.cumsum()])
+    offsets = np.concatenate([[0], _lengths(table, "reco_pt").cumsum()])
     reco = Reco(flat["reco_pt"], flat["reco_eta"], flat["reco_phi"], mass, flat["reco_type"], offsets)
     return reco, table["event"].to_numpy()
 
 
 def read_gen_jets(path: str | Path) -> ak.Array:
     """Generator-level jets of an event file: records pt, eta, phi, mass, by event."""
-    table = ak.from_parquet(path, columns=[f"genjet_{name}" for name in ("pt", "eta", "phi", "mass")])
-    return ak.zip({name: table[f"genjet_{name}"] for name in ("pt", "eta", "phi", "mass")})
+    names = ("pt", "eta", "phi", "mass")
+    table = pq.read_table(path, columns=[f"genjet_{name}" for name in names])
+    flat = {name: table[f"genjet_{name}"].combine_chunks().flatten().to_numpy() for name in names}
+    return ak.unflatten(ak.zip(flat), _lengths(table, "genjet_pt"))
+
+
+def _lengths(table: pa.Table, name: str) -> np.ndarray:
+    """Entries of a list column in every row."""
+    return np.concatenate([np.diff(chunk.offsets.to_numpy()) for chunk in table[name].chunks])
 
 
 def jets(reco: Reco) -> Jets:

@@ -234,7 +234,7 @@ class Calorimeter(nn.Module):
 
     def sample_energy(self, cells: Cells, tracked: Tensor, response: Response, noise: Tensor) -> Tensor:
         """Tower energy [C] GeV beyond the ``tracked`` energy [C], from normal ``noise`` [C]."""
-        t = self.energy(noise, response.features)  # [C]
+        t = self.energy(noise, response.features).clamp(-6.0, 6.0)  # [C]
         tail = 0.25 * torch.erfc(t * 0.70710678) * torch.erfc(response.cut * 0.70710678)  # [C], of the log-normal
         z = -torch.special.ndtri(tail.clamp(1e-30, 0.99999994))
         measured = cells.total.clamp(min=1e-4) * torch.exp(response.width * (z - 0.5 * response.width))

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 BOUND = 8.0
 #: largest noise that is used: probability 4e-8 beyond
 NOISE = 5.5
+#: farthest outlier that is generated, in units of the expected spread
+OUTLIER = 6.0
 #: smallest width and height of a bin, as a part of the interval, and smallest slope at a knot
 MIN_BIN, MIN_SLOPE = 1e-3, 1e-3
 
@@ -41,9 +43,10 @@ def squash(t: Tensor, bound: float = BOUND) -> Tensor:
     return t * torch.rsqrt(1.0 + (t / bound) ** 2)
 
 
-def unsquash(w: Tensor, bound: float = BOUND) -> Tensor:
-    """Inverse of ``squash``, bounded: |t| < 50."""
-    w = w.clamp(-0.9874 * bound, 0.9874 * bound)
+def unsquash(w: Tensor, bound: float = BOUND, outlier: float = OUTLIER) -> Tensor:
+    """Inverse of ``squash`` within |t| <= OUTLIER, the bound elsewhere: no draw runs away where training data are rare."""
+    edge = outlier / math.sqrt(1.0 + (outlier / bound) ** 2)
+    w = w.clamp(-edge, edge)
     return w * torch.rsqrt(1.0 - (w / bound) ** 2)
 
 
