@@ -28,8 +28,8 @@ _ROUNDING = 1.05 * 2.0**-11
 def hepic_terms(model: Hepic, events: Events, emphasis: float = math.inf) -> Terms:
     """Negative log-likelihood of every head; ``resolution``: of the closed forms alone, without the splines.
 
-    Hard cells are rare and make the jets: a cell's rows weigh 1 + S / ``emphasis`` GeV (at most 6, then normalised). The
-    weight depends on nothing that is random, so that it moves the network's attention and not its answer.
+    Hard cells are rare and make the jets: a cell's rows weigh 1 + S / ``emphasis`` GeV (at most 6, then normalised).
+    The weight depends on nothing that is random, so that it moves the network's attention and not its answer.
     """
     p = model.observe(events.features, events.codes, events.offsets)
     has_track = ((events.track_pt > 0) & p.visible & (p.charge != 0)).float()  # [T]

@@ -44,7 +44,7 @@ def squash(t: Tensor, bound: float = BOUND) -> Tensor:
 
 
 def unsquash(w: Tensor, bound: float = BOUND, outlier: float = OUTLIER) -> Tensor:
-    """Inverse of ``squash`` within |t| <= OUTLIER, the bound elsewhere: no draw runs away where training data are rare."""
+    """Inverse of ``squash``, held within |t| <= OUTLIER: no draw runs away where training data are rare."""
     edge = outlier / math.sqrt(1.0 + (outlier / bound) ** 2)
     w = w.clamp(-edge, edge)
     return w * torch.rsqrt(1.0 - (w / bound) ** 2)
