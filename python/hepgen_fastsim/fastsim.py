@@ -46,7 +46,8 @@ class FastSim:
         particles outside the ranges that the model was trained on: "keep" simulates and counts them, "drop" leaves
         them out and counts them, "refuse" raises InputError
     batch_items
-        particles that are given to the network at once; a matter of speed alone
+        particles (or slots, if those are more) that are given to the network at once, a matter of speed and memory
+        alone; default: the engine's
 
     Attributes
     ----------
@@ -68,7 +69,7 @@ class FastSim:
         seed: int = DEFAULT_SEED,
         precision: str = "float32",
         outside: str = "keep",
-        batch_items: int = 2048,
+        batch_items: int | None = None,
     ) -> None:
         for name, value, known in (
             ("outside", outside, ("keep", "drop", "refuse")),
@@ -81,7 +82,9 @@ class FastSim:
         self.file = find_model(model)
         self.seed = int(seed)
         self.outside: Counter[str] = Counter()
-        self._config = {"device": device, "precision": precision, "outside": outside, "batch_items": int(batch_items)}
+        self._config: dict[str, Any] = {"device": device, "precision": precision, "outside": outside}
+        if batch_items is not None:
+            self._config["batch_items"] = int(batch_items)
         self._lock = threading.Lock()
         self._engine: Any = None
         self._sha256 = ""
