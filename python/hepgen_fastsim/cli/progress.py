@@ -20,14 +20,12 @@ class Progress:
     Parameters
     ----------
     total
-        events to come, None if unknown
-    fraction
-        says which part of the input has been read (0 to 1, None if unknown), where `total` is not known
+        says how many events there will be in all, as far as it is known by then; None if it is not
     """
 
-    def __init__(self, total: int | None, fraction: Callable[[], float | None] | None = None) -> None:
-        self.total, self.done = total, 0
-        self._fraction = fraction or (lambda: None)
+    def __init__(self, total: Callable[[], int | None]) -> None:
+        self.done = 0
+        self._total = total
         self._start = self._last = time.monotonic()
         self._bar: Any = None
 
@@ -45,7 +43,7 @@ class Progress:
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task("simulating", total=self.total, rate="")
+            self._task = self._bar.add_task("simulating", total=self._total(), rate="")
         return self
 
     def __exit__(
@@ -59,9 +57,7 @@ class Progress:
         self.done += n_events
         now = time.monotonic()
         rate = self.done / max(now - self._start, 1e-9)
-        total = self.total
-        if total is None and (part := self._fraction()):
-            total = max(self.done, round(self.done / part))
+        total = self._total()
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done, total=total, rate=f"{self.done:,} events, {rate:,.0f}/s")
         elif now - self._last >= _EVERY:

@@ -149,9 +149,12 @@ class _Readers:
         )
         return self.current
 
-    def fraction(self) -> float | None:
-        """Part of the work that is done, for a single input."""
-        return self.current.fraction() if self.current is not None and len(self._options.inputs) == 1 else None
+    def total(self) -> int | None:
+        """Events in all, as far as that is known by now, for a single input."""
+        if self.current is None or len(self._options.inputs) > 1:
+            return None
+        total, limit = self.current.estimate(), self._options.max_events
+        return total if limit is None else min(limit, total or limit)
 
 
 def _provenance(options: argparse.Namespace, sim: FastSim) -> dict[str, Any]:
@@ -188,9 +191,8 @@ def _simulate(
         stop.set()
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    total = first.n_events if len(options.inputs) == 1 else None
     try:
-        with Progress(total, readers.fraction) as progress:
+        with Progress(readers.total) as progress:
             report = simulate_to(
                 writer,
                 chain([first], readers),

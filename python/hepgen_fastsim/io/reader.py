@@ -49,12 +49,15 @@ class GenReader(Iterator[ak.Array]):
         self.n_events = n_events
         self._fraction = fraction
         self._owned = owned
-        self._done: float | None = None  # noted here, since a reader in use answers no other thread
+        self._part: float | None = None  # noted after each batch: a reader in use answers no other thread
+        self._given = 0
 
     def __next__(self) -> ak.Array:
         try:
             batch = next(self._batches)
-            self._done = None if self._fraction is None else self._fraction()
+            self._given += len(batch)
+            if self._fraction is not None:
+                self._part = self._fraction()
             return batch
         except BaseException:
             self.close()
@@ -76,9 +79,11 @@ class GenReader(Iterator[ak.Array]):
     def __del__(self) -> None:
         self.close()
 
-    def fraction(self) -> float | None:
-        """Part of the input that has been read, 0 to 1; None where it is unknown."""
-        return self._done
+    def estimate(self) -> int | None:
+        """Events that will come in all: `n_events`, or estimated from the part of the input that was read so far."""
+        if self.n_events is not None or not self._part:
+            return self.n_events
+        return max(self._given, round(self._given / self._part))
 
     def __repr__(self) -> str:
         events = "" if self.n_events is None else f", {self.n_events} events"
