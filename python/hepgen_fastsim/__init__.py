@@ -21,6 +21,7 @@ from hepgen_fastsim.errors import Error, InputError, ModelError
 if TYPE_CHECKING:
     from hepgen_fastsim import errors, io, metrics
     from hepgen_fastsim._core_loader import cmake_prefix
+    from hepgen_fastsim.demo import sample
     from hepgen_fastsim.fastsim import FastSim, simulate
     from hepgen_fastsim.io import open_output, read, read_pythia
     from hepgen_fastsim.registry import models
@@ -41,12 +42,14 @@ __all__ = [
     "open_output",
     "read",
     "read_pythia",
+    "sample",
     "simulate",
 ]
 
 _NAMES = {  # public name -> module that defines it
     "FastSim": "hepgen_fastsim.fastsim",
     "cmake_prefix": "hepgen_fastsim._core_loader",
+    "sample": "hepgen_fastsim.demo",
     "simulate": "hepgen_fastsim.fastsim",
     "models": "hepgen_fastsim.registry",
     "read": "hepgen_fastsim.io",

@@ -102,9 +102,9 @@ class GenColumns:
 
 def stream_of(pdgid: np.ndarray, px: np.ndarray, py: np.ndarray, pz: np.ndarray) -> int:
     """crc32 over the bytes of an input's first event: the parts of a split differ, a renamed file does not."""
-    crc = zlib.crc32(np.ascontiguousarray(pdgid, dtype="<i8"))
+    crc = zlib.crc32(np.asarray(pdgid, dtype="<i8").tobytes())
     for component in (px, py, pz):
-        crc = zlib.crc32(np.ascontiguousarray(component, dtype="<f8"), crc)
+        crc = zlib.crc32(np.asarray(component, dtype="<f8").tobytes(), crc)
     return crc
 
 

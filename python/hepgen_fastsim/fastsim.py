@@ -7,9 +7,9 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import awkward as ak
 import numpy as np
@@ -180,7 +180,7 @@ class FastSim:
 
 
 @lru_cache(maxsize=8)
-def _shared(model: str | os.PathLike[str], seed: int, options: tuple[tuple[str, Any], ...]) -> FastSim:
+def _shared(model: Any, seed: int, options: tuple[tuple[str, Any], ...]) -> FastSim:
     return FastSim(model, seed=seed, **dict(options))
 
 
@@ -199,4 +199,4 @@ def simulate(
 
     >>> reco = hf.simulate(gen, model="delphes-cms", seed=42)
     """
-    return _shared(model, seed, tuple(sorted(options.items())))(events, event, stream)
+    return _shared(cast(Hashable, model), seed, tuple(sorted(options.items())))(events, event, stream)

@@ -12,12 +12,20 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
-__all__ = ["PYTHIA_SETTINGS", "compare", "run_demo"]
+__all__ = ["PYTHIA_SETTINGS", "compare", "run_demo", "sample"]
 
 PYTHIA_SETTINGS = ("Beams:eCM = 13000", "Top:gg2ttbar = on", "Top:qqbar2ttbar = on")
 
 SAMPLE = Path(__file__).with_name("sample_ttbar.pq")
 REFERENCE = Path(__file__).with_name("reference.json")
+
+
+def sample() -> Path:
+    """File of the bundled sample: the stable particles of 40 top pairs at 13 TeV, by Pythia 8.
+
+    >>> gen = next(hf.read(hf.sample()))
+    """
+    return SAMPLE
 
 
 def run_demo(

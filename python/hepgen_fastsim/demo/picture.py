@@ -27,7 +27,7 @@ FIELD, RADIUS = 3.8, 1.29  # [T], [m]: the tracker of Delphes' CMS card
 PANELS = ("track_pt", "photon_et", "neutral_et", "n_tracks", "jet_pt", "met")
 FALLBACK = ("n_photons", "ht")  # where fastjet is not installed
 
-STYLE = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.edgecolor": INK,
@@ -60,9 +60,9 @@ def draw(path: Path, gen: ak.Array, reco: ak.Array, values: dict[str, np.ndarray
         grid = outer[1].subgridspec(2, 3, hspace=0.22, wspace=0.3)
         names = [name for name in (*PANELS, *FALLBACK) if name in values][: len(PANELS)]
         for i, name in enumerate(names):
-            upper, lower = grid[i].subgridspec(2, 1, height_ratios=(3, 1), hspace=0.06)
-            axes = figure.add_subplot(upper)
-            _panel(axes, figure.add_subplot(lower, sharex=axes), name, values[name], reference, len(reco))
+            cell = grid[i].subgridspec(2, 1, height_ratios=(3, 1), hspace=0.06)
+            axes = figure.add_subplot(cell[0])
+            _panel(axes, figure.add_subplot(cell[1], sharex=axes), name, values[name], reference, len(reco))
         figure.text(0.02, 0.95, r"$pp \to t\bar{t}$, 13 TeV", fontsize=17, color=INK, weight="bold")
         figure.text(0.02, 0.918, "one event as the model reconstructs it, seen along the beam", fontsize=11, color=GREY)
         left = outer[1].get_position(figure).x0

@@ -130,7 +130,7 @@ def read(
         raise InputError(f"batch_size must be at least 1, found {batch_size}.")
     if entry_start < 0 or (entry_stop is not None and entry_stop < entry_start):
         raise InputError(f"entries must be a range with 0 <= start <= stop, found {entry_start} to {entry_stop}.")
-    window = {"batch_size": batch_size, "entry_start": entry_start, "entry_stop": entry_stop}
+    window: dict[str, Any] = {"batch_size": batch_size, "entry_start": entry_start, "entry_stop": entry_stop}
     if isinstance(source, (ak.Array, Mapping)):
         from hepgen_fastsim.io.arrays import read_array
 
@@ -165,8 +165,8 @@ def _read_path(text: str, window: dict[str, Any]) -> GenReader:
         if not stat.S_ISREG(mode):  # fifo, /dev/stdin, …: opened once, read once
             file = open(path, "rb", buffering=0)  # noqa: SIM115 (the reader closes it)
             return _read_stream(file, path, window, owned=file)
-        with open(path, "rb") as file:
-            head = file.read(HEAD)
+        with open(path, "rb") as opened:
+            head = opened.read(HEAD)
     except FileNotFoundError:
         raise InputError(f"input {path} does not exist.") from None
     except OSError as error:
