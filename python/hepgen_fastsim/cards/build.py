@@ -72,7 +72,7 @@ def build(tables: Mapping[str, Any], where: Where, source: str = "") -> Card:
     fields = {f.name: f for f in dataclasses.fields(Card) if f.name in _HEAD}
     _known(head, tuple(fields), ("card",), where, "key")
     if "name" not in head:
-        raise InputError(f"{where(('card',))}: the card needs a name, [card] with name = \"…\".")
+        raise InputError(f'{where(("card",))}: the card needs a name, [card] with name = "…".')
     values = {key: _value(fields[key], value, ("card", key), where) for key, value in head.items()}
     return Card(**values, **sections, source=source)
 
@@ -130,7 +130,9 @@ def _number(f: dataclasses.Field[Any], value: Any, path: tuple[Any, ...], where:
         return None
     whole = str(f.type) == "int"
     if isinstance(value, bool) or not isinstance(value, (int, float)) or (whole and not isinstance(value, int)):
-        raise InputError(f"{where(path)}: '{f.name}' must be {'an integer' if whole else 'a number'}, found {_shown(value)}.")
+        raise InputError(
+            f"{where(path)}: '{f.name}' must be {'an integer' if whole else 'a number'}, found {_shown(value)}."
+        )
     low, high = f.metadata["low"], f.metadata["high"]
     if not (low < value <= high if f.metadata["exclusive"] else low <= value <= high):
         bound = f"{'above' if f.metadata['exclusive'] else 'at least'} {low:g}"
@@ -150,13 +152,17 @@ def _formula(value: Any, path: tuple[Any, ...], where: Where) -> Formula:
 
 def _efficiencies(value: Any, path: tuple[Any, ...], where: Where) -> dict[int, Formula]:
     if not isinstance(value, Mapping):
-        raise InputError(f'{where(path)}: \'efficiency\' must be a table, as {{ 0 = "0.01", 5 = "0.7" }}, found {_shown(value)}.')
+        raise InputError(
+            f'{where(path)}: \'efficiency\' must be a table, as {{ 0 = "0.01", 5 = "0.7" }}, found {_shown(value)}.'
+        )
     formulas = {}
     for code, formula in value.items():
         try:
             number = int(code)
         except ValueError:
-            raise InputError(f"{where((*path, code))}: the keys of 'efficiency' are whole numbers, found '{code}'.") from None
+            raise InputError(
+                f"{where((*path, code))}: the keys of 'efficiency' are whole numbers, found '{code}'."
+            ) from None
         formulas[number] = _formula(formula, (*path, code), where)
     return formulas
 

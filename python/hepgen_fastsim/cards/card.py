@@ -14,6 +14,7 @@ from hepgen_fastsim.cards.formula import Formula
 
 __all__ = [
     "AXES",
+    "OBJECTS",
     "BTag",
     "Card",
     "FatJets",
@@ -22,7 +23,6 @@ __all__ = [
     "Isolation",
     "Jets",
     "Leptons",
-    "OBJECTS",
     "Nsubjettiness",
     "Pruning",
     "SoftDrop",
@@ -31,7 +31,12 @@ __all__ = [
 ]
 
 ALGORITHMS = ("antikt", "cambridge", "kt")
-AXES = {"kt": "KT_Axes", "onepass_kt": "OnePass_KT_Axes", "wta_kt": "WTA_KT_Axes", "onepass_wta_kt": "OnePass_WTA_KT_Axes"}
+AXES = {
+    "kt": "KT_Axes",
+    "onepass_kt": "OnePass_KT_Axes",
+    "wta_kt": "WTA_KT_Axes",
+    "onepass_wta_kt": "OnePass_WTA_KT_Axes",
+}
 OBJECTS = ("photons", "electrons", "muons", "jets")
 METHODS = ("flavor", "track_counting")
 
@@ -80,7 +85,7 @@ class GenJets:
 class Jets(GenJets):
     """Jets of constituents; pt_min holds before the energy scale."""
 
-    scale: Formula = Formula("1.0")
+    scale: Formula = field(default=Formula("1.0"))
     """Factor on the four-momentum; factors of 0 or less are not applied."""
 
 
@@ -150,7 +155,7 @@ class BTag:
 class TauTag:
     """One bit of the tau-tag.
 
-    method "flavor": efficiency by |PDG code|, 15 for jets within delta_r of a tau's visible decay products, 0 for others.
+    method "flavor": efficiency by |PDG code|, 15 for jets within delta_r of a tau's visible products, 0 for others.
     method "track_counting": by the number of tracks (pt >= track_pt_min, within track_delta_r), 1 and 2 for taus with
     one, with two or more, -1 and -2 for other jets likewise, 0 otherwise.
     """

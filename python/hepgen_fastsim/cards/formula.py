@@ -2,8 +2,8 @@
 """Formulas of cards: the subset of ROOT's TFormula that Delphes' cards use, parsed by ourselves, evaluated by numpy.
 
 Grammar, from loose to tight: ``a ? b : c``, ``||``, ``&&``, ``== !=``, ``< <= > >=``, ``+ -``, ``* / %``, unary
-``+ - !``, ``^`` or ``**`` (to the right, as in ``2^3^2 = 512``), numbers, names, calls, parentheses. A comparison is 1 or
-0, so that efficiencies are written as sums of ``(condition) * (value)``. Nothing is ever executed as Python.
+``+ - !``, ``^`` or ``**`` (to the right, as in ``2^3^2 = 512``), numbers, names, calls, parentheses. A comparison is 1
+or 0, so that efficiencies are written as sums of ``(condition) * (value)``. Nothing is ever executed as Python.
 """
 
 from __future__ import annotations
@@ -32,8 +32,24 @@ _CONSTANTS = {"pi": np.pi, "e": np.e}
 _FUNCTIONS: dict[str, tuple[int, Callable[..., Values]]] = {
     **{
         name: (1, getattr(np, name))
-        for name in "exp log log10 log2 sqrt sin cos tan sinh cosh tanh floor ceil sign".split()
+        for name in [
+            "exp",
+            "log",
+            "log10",
+            "log2",
+            "sqrt",
+            "sin",
+            "cos",
+            "tan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "floor",
+            "ceil",
+            "sign",
+        ]
     },
+    **{name: (1, getattr(np, name)) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     **{"a" + name: (1, getattr(np, "arc" + name)) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     "abs": (1, np.abs),
     "fabs": (1, np.abs),

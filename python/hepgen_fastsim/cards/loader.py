@@ -101,7 +101,7 @@ def _read(path: Path) -> Card:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(
-            f"{path}: not a card: {error}. A TOML file or one of Delphes' Tcl cards (with `set ExecutionPath`) is expected."
+            f"{path}: not a card: {error}. TOML or one of Delphes' Tcl cards (with `set ExecutionPath`) is expected."
         ) from None
     lines = _lines(text)
 

@@ -81,16 +81,16 @@ class JetList:
 
     def scaled(self, factor: np.ndarray) -> JetList:
         """The same jets, in the same order, with other momenta."""
-        momenta = (column * factor for column in (self.px, self.py, self.pz, self.energy))
-        return JetList(*momenta, self.offsets, self.members, self.member_of)
+        px, py, pz, energy = (column * factor for column in (self.px, self.py, self.pz, self.energy))
+        return JetList(px, py, pz, energy, self.offsets, self.members, self.member_of)
 
     def __getitem__(self, keep: np.ndarray) -> JetList:
         """Those jets alone (bool [n_jets])."""
         place = np.cumsum(keep) - 1
         kept = keep[self.member_of]
         offsets = np.concatenate([[0], np.cumsum(keep)])[self.offsets]
-        momenta = (column[keep] for column in (self.px, self.py, self.pz, self.energy))
-        return JetList(*momenta, offsets, self.members[kept], place[self.member_of[kept]])
+        px, py, pz, energy = (column[keep] for column in (self.px, self.py, self.pz, self.energy))
+        return JetList(px, py, pz, energy, offsets, self.members[kept], place[self.member_of[kept]])
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Sum over each jet's members of `values` [n_members]: [n_jets]."""
@@ -126,6 +126,9 @@ def cluster(columns: Any, jets: GenJets | None, rows: np.ndarray | None = None) 
     rows = np.arange(len(columns.px)) if rows is None else rows
     if len(rows) == 0 or jets is None:
         return none(n_events)
+    event = columns.event[rows]
+    most = np.bincount(event, weights=np.hypot(columns.px[rows], columns.py[rows]), minlength=n_events)
+    rows = rows[most[event] >= jets.pt_min * (1 - 1e-9)]  # no jet has more than the scalar sum of its event
     inputs = np.searchsorted(rows, offsets)
     momenta = [np.ascontiguousarray(getattr(columns, name)[rows]) for name in ("px", "py", "pz", "energy")]
     record = ak.contents.RecordArray([ak.contents.NumpyArray(m) for m in momenta], ["px", "py", "pz", "E"])
@@ -147,4 +150,5 @@ def cluster(columns: Any, jets: GenJets | None, rows: np.ndarray | None = None) 
     members = rows[ak.to_numpy(ak.flatten(by_jet)) + inputs[event[of]]]
     sort = np.lexsort((members, place[of]))
     jet_offsets = np.concatenate([[0], np.cumsum(n_jets)]).astype(np.int64)
-    return JetList(*values[:, order], jet_offsets, members[sort], place[of][sort])
+    px, py, pz, energy = values[:, order]
+    return JetList(px, py, pz, energy, jet_offsets, members[sort], place[of][sort])

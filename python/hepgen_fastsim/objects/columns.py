@@ -55,8 +55,8 @@ class Constituents(_Columns):
     """RECO constituents of all events of a batch.
 
     `contributors` are the GEN particles (rows of the batch) of which a constituent is made and `contributor_of` the
-    constituents they belong to; with a model's output that is the leading particle alone. `first_particle` [n_events + 1]
-    is the first GEN row of each event (without a record, particles are counted as far as the origins go).
+    constituents they belong to; with a model's output that is the leading particle alone. `first_particle`
+    [n_events + 1] is the first GEN row of each event (without a record, particles are counted as far as origins go).
     """
 
     pt: np.ndarray
@@ -261,7 +261,7 @@ def _contributors(
 def checksum(c: Constituents) -> int:
     """A stream number for constituents without GEN: crc32 of the first event."""
     stop = int(c.offsets[1]) if len(c.offsets) > 1 else 0
-    return zlib.crc32(np.ascontiguousarray(np.stack([c.px, c.py, c.pz])[:, :stop], dtype="<f8"))
+    return zlib.crc32(np.stack([c.px, c.py, c.pz])[:, :stop].astype("<f8").tobytes())
 
 
 def gen_columns(gen: Any) -> GenColumns:

@@ -56,9 +56,7 @@ def groom(jets: JetList, c: Constituents, definition: FatJets) -> dict[str, tupl
     """Groomed jets: for each of trimmed, pruned, soft_dropped that the card asks for, (float64 [n_jets, 5, 4]: pt, eta,
     phi, mass of the groomed jet and its four hardest subjets, zeros for none; number of subjets int32 [n_jets])."""
     tools = _tools(definition)
-    result = {
-        name: (np.zeros((len(jets), N_AXES, 4)), np.zeros(len(jets), np.int32)) for name in tools
-    }
+    result = {name: (np.zeros((len(jets), N_AXES, 4)), np.zeros(len(jets), np.int32)) for name in tools}
     if not tools:
         return result
     f = fastjet()

@@ -26,7 +26,7 @@ def contents(jets: JetList, inputs: Constituents | Particles) -> dict[str, np.nd
 
     delta_eta, delta_phi   largest distance of a constituent from the axis, the maximum over this and all harder jets of
                            the event: so does Delphes' jet finder, which never resets them
-    mean_sq_delta_r, ptd   sum pt^2 dR^2 / sum pt^2, sqrt(sum pt^2) / sum pt (Delphes fills them only in its pile-up cards)
+    mean_sq_delta_r, ptd   sum pt^2 dR^2 / sum pt^2, sqrt(sum pt^2) / sum pt (zero in Delphes but for pile-up cards)
     ehad_over_eem          energy of neutral hadrons over that of photons; 999.9 without photons
     """
     member, of = jets.members, jets.member_of

@@ -3,12 +3,32 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numba as nb
 import numpy as np
 
 __all__ = ["cone_sums", "count_near", "highest_code", "last_within"]
+
+
+def _compiled(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """Compile for one set of types only (int64, float64, writable), to which arguments are brought."""
+    run = nb.njit(cache=True, nogil=True)(function)
+
+    def plain(value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return float(value)
+        dtype = {"i": np.int64, "u": np.int64, "f": np.float64, "b": np.bool_}[value.dtype.kind]
+        return np.require(value, dtype=dtype, requirements=("C", "W"))
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> np.ndarray:
+        return run(*map(plain, arguments))
+
+    return call
 
 
 @nb.njit(cache=True, nogil=True)
@@ -19,7 +39,7 @@ def _distance2(eta1: float, phi1: float, eta2: float, phi2: float) -> float:
     return (eta1 - eta2) ** 2 + dphi**2
 
 
-@nb.njit(cache=True, nogil=True)
+@_compiled
 def cone_sums(
     row: np.ndarray,
     event: np.ndarray,
@@ -55,7 +75,7 @@ def cone_sums(
     return sums
 
 
-@nb.njit(cache=True, nogil=True)
+@_compiled
 def highest_code(
     eta: np.ndarray,
     phi: np.ndarray,
@@ -75,7 +95,7 @@ def highest_code(
     return found
 
 
-@nb.njit(cache=True, nogil=True)
+@_compiled
 def last_within(
     eta: np.ndarray,
     phi: np.ndarray,
@@ -94,7 +114,7 @@ def last_within(
     return found
 
 
-@nb.njit(cache=True, nogil=True)
+@_compiled
 def count_near(
     eta: np.ndarray,
     phi: np.ndarray,

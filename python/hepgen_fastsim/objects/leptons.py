@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Photons, electrons and muons: constituents of that kind that pass an efficiency and an isolation.
 
-In Delphes' CMS card photons are energy-flow photons and electrons energy-flow tracks, as here; muons are tracks before the
-energy flow, which passes muons on unchanged (they leave nothing in its calorimeters). Efficiencies are evaluated at the
-eta of the momentum, in Delphes at the eta of the exit point: for prompt leptons of more than 10 GeV the same within 1e-3.
+In Delphes' CMS card photons are energy-flow photons and electrons energy-flow tracks, as here; muons are tracks before
+the energy flow, which passes muons on unchanged (they leave nothing in its calorimeters). Efficiencies are evaluated at
+the eta of the momentum, in Delphes at the eta of the exit point: for prompt leptons above 10 GeV the same within 1e-3.
 """
 
 from __future__ import annotations
@@ -65,9 +65,7 @@ def isolate(c: Constituents, rows: np.ndarray, isolation: Isolation) -> tuple[Ca
     """Sums around the candidates, and which of them are isolated."""
     counts = (c.pt >= isolation.pt_min) & ~np.isin(np.abs(c.pdgid), isolation.ignore)
     inner = -1.0 if isolation.delta_r_min is None else isolation.delta_r_min
-    sums = cone_sums(
-        rows, c.event[rows], c.eta, c.phi, c.pt, c.charge, counts, c.offsets, isolation.delta_r, inner
-    )
+    sums = cone_sums(rows, c.event[rows], c.eta, c.phi, c.pt, c.charge, counts, c.offsets, isolation.delta_r, inner)
     total = sums.sum(axis=1)
     if isolation.sum_max is not None:
         passed = total <= isolation.sum_max

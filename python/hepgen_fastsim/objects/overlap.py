@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Unique objects: an object that shares a constituent or a GEN particle with one of an earlier kind is removed.
 
-So Delphes' UniqueObjectFinder does: two candidates overlap if anything that they are made of, down to the GEN particles,
-is the same. A model names only the leading particle of a tower; objects that share nothing but a lesser contributor are
-then both kept.
+So Delphes' UniqueObjectFinder does: two candidates overlap if anything that they are made of, down to the GEN
+particles, is the same. A model names only the leading particle of a tower; objects that share nothing but a lesser
+contributor are then both kept.
 """
 
 from __future__ import annotations

@@ -46,8 +46,8 @@ def reconstruct(
         pt, eta, phi [GeV, rad]; mass, charge, d0, dz [mm] and origin may be there
     gen
         the GEN events that they were simulated from, in any form that `FastSim` takes. Its stable particles make GEN
-        jets and GEN missing energy, its partons and taus the flavours of jets. Without it there are no GEN objects and all
-        flavours are 0, with tags at the rates of misidentification.
+        jets and GEN missing energy, its partons and taus the flavours of jets. Without it there are no GEN objects and
+        all flavours are 0, with tags at the rates of misidentification.
     card
         name ("cms", "atlas"), path (TOML, or one of Delphes' Tcl cards), or a `Card`
     seed
@@ -55,8 +55,8 @@ def reconstruct(
     event
         int64 [n_events], ids that key the random numbers; default: those of the batch `gen`, else 0, 1, 2, …
     stream
-        32-bit number of the sample; default: that of `gen`, else a checksum of the first event. With the same seed, stream
-        and events the result is the same, in whatever batches.
+        32-bit number of the sample; default: that of `gen`, else a checksum of the first event. With the same seed,
+        stream and events the result is the same, in whatever batches.
     strict
         refuse a Delphes card that changes the detector (see `hepgen_fastsim.cards.load_card`)
 
@@ -69,8 +69,8 @@ def reconstruct(
     met, genmet                "Momentum3D": pt, eta, phi of minus the sum of momenta; genmet is None without `gen`
     ht                         float32, scalar sum of the pt of jets, electrons, muons and photons
 
-    Raises InputError if columns are missing or not finite, if GEN and RECO do not belong together, or if the card cannot
-    be used.
+    Raises InputError if columns are missing or not finite, if GEN and RECO do not belong together, or if the card
+    cannot be used.
 
     >>> events = hf.reconstruct(sim(gen), gen, card="cms", seed=42)
     >>> leading = ak.firsts(events.jets).pt
@@ -96,7 +96,9 @@ def _draws(c: Constituents, gen: Any, seed: int, event: np.ndarray | None, strea
         event = np.arange(n_events) if gen is None or gen.event is None else gen.event
     keys = np.asarray(event)
     if keys.shape != (n_events,) or keys.dtype.kind not in "iu":
-        raise InputError(f"'event' must have one integer for each of the {n_events} events, found {keys.dtype} {keys.shape}.")
+        raise InputError(
+            f"'event' must have one integer for each of the {n_events} events, found {keys.dtype} {keys.shape}."
+        )
     if stream is None:
         stream = checksum(c) if gen is None else gen.key()
     if not (0 <= stream < 2**32):

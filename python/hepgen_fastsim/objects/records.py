@@ -60,10 +60,10 @@ class Builder:
         return _ragged(columns, jets.offsets)
 
     def genjets(self) -> Content:
-        if self.gen is None:
-            jets, inputs = none(self.n_events), self.c
-        else:
-            jets, inputs = cluster(self.gen, self.card.genjets, self._visible(self.gen)), self.gen
+        inputs: Constituents | Particles = self.c if self.gen is None else self.gen
+        jets = none(self.n_events)
+        if self.gen is not None:
+            jets = cluster(self.gen, self.card.genjets, self._visible(self.gen))
         leaves = contents(jets, inputs)
         constituents = _lists(jets.members - inputs.offsets[jets.event[jets.member_of]], jets.member_of, len(jets))
         return _ragged({**momentum(jets), **leaves, "constituents": constituents}, jets.offsets)

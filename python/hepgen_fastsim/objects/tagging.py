@@ -37,7 +37,7 @@ def flavor(jets: JetList, gen: Particles, definition: Flavor) -> np.ndarray:
         jets.event,
         eta_of(pt, gen.pz[rows]),
         np.arctan2(gen.py[rows], gen.px[rows]),
-        np.where(code[rows] == GLUON, 0, code[rows]).astype(np.int64),
+        np.where(code[rows] == GLUON, 0, code[rows]),
         np.searchsorted(rows, gen.offsets),
         definition.delta_r,
     )
@@ -47,8 +47,8 @@ def flavor(jets: JetList, gen: Particles, definition: Flavor) -> np.ndarray:
 def taus(gen: Particles, pt_min: float, eta_max: float) -> tuple[np.ndarray, np.ndarray]:
     """Decayed taus and the momenta of their decay products but the tau neutrino: (rows [n], px, py, pz [n, 3]).
 
-    Taus of more than pt_min within eta_max count, also those that radiate, and those that decay to electrons and muons; but
-    not those whose record has a W between that decays so, as in Delphes.
+    Taus of more than pt_min within eta_max count, also those that radiate, and those that decay to electrons and
+    muons; but not those whose record has a W between that decays so, as in Delphes.
     """
     code = np.abs(gen.pdgid)
     pt = np.hypot(gen.px, gen.py)
