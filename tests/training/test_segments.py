@@ -6,23 +6,24 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from training.networks.segments import lengths_to_index, segment_first, segment_max, segment_sum
+from training.networks.segments import lengths_to_index, segment_argmax, segment_max, segment_sum
 
 
 def test_against_numpy():
     random = np.random.default_rng(0)
     segment = np.sort(random.integers(0, 30, 200))
     values = random.normal(size=(200, 3)).astype(np.float32)
-    mask = random.random(200) < 0.2
     expected = np.stack([values[segment == k].sum(0) for k in range(30)])
     highest = [values[segment == k, 0].max(initial=-np.inf) for k in range(30)]
-    first = [np.flatnonzero(mask & (segment == k)) for k in range(30)]
     index = torch.from_numpy(segment)
     assert torch.allclose(segment_sum(torch.from_numpy(values), index, 30), torch.from_numpy(expected), atol=1e-5)
     found = segment_max(torch.from_numpy(values[:, 0]), index, 30).numpy()
     assert np.array_equal(found, np.where(np.isinf(highest), 0, highest).astype(np.float32))
-    found = segment_first(torch.from_numpy(mask), index, 30).tolist()
-    assert found == [int(f[0]) if len(f) else 200 for f in first]
+
+
+def test_argmax_takes_the_first():
+    values, segment = torch.tensor([1.0, 3.0, 3.0, -2.0, -1.0]), torch.tensor([0, 0, 0, 1, 1])
+    assert segment_argmax(values, segment, 2).tolist() == [1, 4]
 
 
 def test_empty_sets():

@@ -21,14 +21,14 @@ from torch import Tensor, nn
 
 from training import geometry
 from training.networks.flows import SplineFlow, mlp, normal_log_prob, squash, squash_log_slope, unsquash
-from training.networks.segments import segment_sum
+from training.networks.segments import segment_argmax, segment_sum
 
 #: width in |eta| of the bins that share a resolution
 ETA_BIN = 0.1
 
 
 class Cells(NamedTuple):
-    """The occupied cells of a batch, and their deposits grouped by cell, the highest energy of a cell first."""
+    """The occupied cells of a batch, and their deposits grouped by cell."""
 
     particle: Tensor  #: i64 [D], particle of each deposit
     index: Tensor  #: i64 [D], cell of each deposit
@@ -109,23 +109,22 @@ class Calorimeter(nn.Module):
         column = torch.minimum(column.clamp(min=0), cells - 1)
         key = set_index[particle] * self.n_cells + self.first_cell[ring] + column  # i64 [D]
 
-        order = torch.argsort(energy[particle], descending=True, stable=True)  # [D]
-        order = order[torch.argsort(key[order], stable=True)]  # by cell, then by energy
-        key, particle = key[order], particle[order]
+        key, order = torch.sort(key, stable=True)  # [D]
+        particle = particle[order]
         new = torch.ones_like(key, dtype=torch.bool)  # [D]
         new[1:] = key[1:] != key[:-1]
         first = torch.nonzero(new)[:, 0]  # [C]
         index = torch.cumsum(new, 0) - 1  # [D]
 
-        deposit = energy[particle]  # [D]
+        deposit = energy[particle]  # [D] GeV
         sums = segment_sum(torch.stack([deposit, deposit**2, torch.ones_like(deposit)], 1), index, first.size(0))
         return Cells(
             particle=particle,
             index=index,
             energy=deposit,
-            owner=particle[first],
-            ring=ring[order][first],
-            column=column[order][first],
+            owner=particle[segment_argmax(deposit, index, first.size(0))],
+            ring=ring[order[first]],
+            column=column[order[first]],
             total=sums[:, 0],
             root_squares=sums[:, 1].sqrt(),
             count=sums[:, 2],

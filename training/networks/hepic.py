@@ -25,7 +25,7 @@ from training import geometry
 from training.networks.calorimeter import Calorimeter, Cells, remeasured, select, select_tracks
 from training.networks.flows import SplineFlow, mlp, squash, squash_log_slope, unsquash
 from training.networks.helix import propagate
-from training.networks.segments import lengths_to_index, segment_first, segment_sum
+from training.networks.segments import lengths_to_index, segment_argmax, segment_sum
 
 INPUT = ("pt", "eta", "phi", "mass", "charge", "vx", "vy", "vz")
 OUTPUT = ("pt", "eta", "phi", "mass", "d0", "dz")
@@ -244,6 +244,6 @@ def share(momentum: Tensor, deviation: Tensor, cell: Tensor, n_cells: int) -> Te
 
 def leading(cells: Cells, has_track: Tensor) -> Tensor:
     """Particle [C] that leads each cell: the highest deposit without a track, or else the highest."""
-    n = cells.particle.size(0)
-    first = segment_first(has_track[cells.particle] == 0, cells.index, cells.total.size(0))  # [C]
-    return torch.where(first < n, torch.cat([cells.particle, cells.particle[:1]])[first], cells.owner)
+    # tracked deposits rank below all others, and among themselves by energy
+    rank = torch.where(has_track[cells.particle] > 0, -1.0 / cells.energy, cells.energy)  # [D]
+    return cells.particle[segment_argmax(rank, cells.index, cells.total.size(0))]

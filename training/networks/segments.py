@@ -25,9 +25,10 @@ def segment_max(values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
     return out.scatter_reduce(0, segment, values, "amax", include_self=False)
 
 
-def segment_first(mask: Tensor, segment: Tensor, n_segments: int) -> Tensor:
-    """Position of the first True of mask bool [N] by segment i64 [N] -> i64 [n_segments]; N where there is none."""
-    n = mask.size(0)
-    position = torch.where(mask, torch.arange(n, device=mask.device), n)  # [N]
-    out = torch.full([n_segments], n, dtype=torch.int64, device=mask.device)
+def segment_argmax(values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
+    """Position of the (first) maximum of values [N] by segment i64 [N] -> i64 [n_segments]; no segment may be empty."""
+    n = values.size(0)
+    highest = values == segment_max(values, segment, n_segments)[segment]  # [N]
+    position = torch.where(highest, torch.arange(n, device=values.device), n)  # [N]
+    out = torch.full([n_segments], n, dtype=torch.int64, device=values.device)
     return out.scatter_reduce(0, segment, position, "amin")
