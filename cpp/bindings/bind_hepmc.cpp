@@ -18,7 +18,7 @@ class PythonSource {
  public:
   explicit PythonSource(const py::object& file)
       : has_readinto_(py::hasattr(file, "readinto")),
-        call_(new py::object(file.attr(has_readinto_ ? "readinto" : "read")), [](py::object* call) {
+        call_(new py::object(file.attr(method_of(file))), [](py::object* call) {
           const py::gil_scoped_acquire gil;
           delete call;
         }) {}
@@ -51,6 +51,12 @@ class PythonSource {
   }
 
  private:
+  /// Best is the one that gives what is there instead of waiting for all: it also loses nothing when an error follows.
+  static const char* method_of(const py::object& file) {
+    if (py::hasattr(file, "readinto1")) return "readinto1";
+    return py::hasattr(file, "readinto") ? "readinto" : "read";
+  }
+
   bool has_readinto_;
   std::shared_ptr<py::object> call_;
 };
@@ -182,8 +188,8 @@ std::unique_ptr<Reader> make_reader(std::optional<std::string> path, const py::o
 
 void bind_hepmc(py::module_& m) {
   py::class_<Reader>(m, "HepMCReader", "Streams GEN events out of HepMC2 and HepMC3 text, plain or gzip.")
-      .def(py::init(&make_reader), py::arg("path"), py::kw_only(), py::arg("source") = py::none(), py::arg("fd") = -1,
-           py::arg("name") = "", py::arg("entry_start") = 0, py::arg("entry_stop") = -1)
+      .def(py::init(&make_reader), py::arg("path") = py::none(), py::kw_only(), py::arg("source") = py::none(),
+           py::arg("fd") = -1, py::arg("name") = "", py::arg("entry_start") = 0, py::arg("entry_stop") = -1)
       .def("read", &Reader::read, py::arg("max_events"),
            "The next events as a dict of numpy columns: `offsets` int64 [n_events + 1], particles' columns "
            "[n_particles], events' columns [n_events], `weights` [n_events, n_weights]. No events at the end.")

@@ -31,6 +31,10 @@ struct EventInfo {
 };
 
 /// Complete generator record of a run of events, in float64, as the file has it.
+///
+/// The rows of an event keep the order of its record, where the daughters of a particle need not stand together. Since a
+/// particle ends in one vertex only, m1 names the vertex that a row comes from: row j is a daughter of row i exactly
+/// when d1[i] >= 0 and m1[j] == m1[d1[i]], and i is a mother of j exactly when m1[j] >= 0 and d1[i] == d1[m1[j]].
 struct GenEvents {
   std::vector<std::int64_t> offsets{0};
   std::vector<std::int64_t> pdgid;                ///< ten digits for nuclei

@@ -243,9 +243,43 @@ def _decompressor(head: bytes, file: io.BufferedReader) -> Any:
         import bz2
 
         return bz2.BZ2File(file)
-    import pyarrow as pa
+    return _Zstd(file)
 
-    return pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
+
+class _Zstd(io.RawIOBase):
+    """zstd by pyarrow, in pieces: where the stream is damaged, no more than the piece that meets the damage is lost."""
+
+    PIECE = 4096
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        import pyarrow as pa
+
+        self._stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
+        self._failure: Exception | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        filled = 0
+        while filled < len(buffer) and self._failure is None:
+            try:
+                piece = self._stream.read(min(self.PIECE, len(buffer) - filled))
+            except (OSError, ValueError) as error:
+                self._failure = error
+                break
+            if not piece:
+                return filled
+            buffer[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        if filled == 0 and self._failure is not None:
+            raise self._failure
+        return filled
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
 
 
 def _printable(name: str) -> str:
