@@ -88,6 +88,15 @@ def distributions(reco: Reco, found: Jets, process: np.ndarray) -> dict[str, np.
     return out
 
 
+def by_quantity(ratios: dict[str, float]) -> dict[str, float]:
+    """Means over the processes: ``jet.pt.ttbar``, ``jet.pt.qcd``, ... to ``jet.pt``."""
+    groups: dict[str, list[float]] = {}
+    for name, value in ratios.items():
+        words = name.split(".")
+        groups.setdefault(".".join(words[:-1] if words[-1] in PROCESSES.values() else words), []).append(value)
+    return {name: round(float(np.mean(values)), 3) for name, values in groups.items()}
+
+
 def responses(found: Jets, gen: Any) -> dict[str, float]:
     """Median and half-width (of 68 %) of jet pT over generator jet pT, in bins of the latter."""
     jet, row = observables.match(found, gen)
@@ -162,6 +171,7 @@ def summary(
         "events": int(keep.sum()),
         "seeds": seeds,
         "w1_ratio": {name: round(value, 3) for name, value in ratios.items()},
+        "w1_ratio_by_quantity": by_quantity(ratios),
         "w1_ratio_mean": round(float(np.mean(list(ratios.values()))), 3),
         "jet_response": {
             name: {key: round(float(v), 4) for key, v in responses(found[name], gen).items()}

@@ -158,3 +158,30 @@ def test_geometry_of_the_cms_card():
     assert hcal.cells.sum() == 2 * (2 * 18 + 19 * 36) + 38 * 72
     assert hcal.cells[hcal.eta_edges.searchsorted(1.6) - 1] == 72
     assert hcal.cells[hcal.eta_edges.searchsorted(1.7) - 1] == 36
+
+
+def test_a_second_detector_is_a_file():
+    layout = geometry.load("atlas")
+    assert (layout.field, layout.radius, layout.half_length) == (2.0, 1.15, 3.51)
+    model = Hepic("atlas", hidden=8).eval()
+    features, codes, offsets = gen([100, 50])
+    result = call(torch.jit.script(model), features, codes, offsets, noise_for(offsets))
+    assert torch.isfinite(result[0]).all()
+    assert result[0].size(0) > 10
+
+
+@pytest.mark.data
+def test_cells_of_the_atlas_card(data_folder):
+    """The towers of ATLAS events lie in the cells where our helix and rings put their leaders."""
+    from training import losses
+    from training.data import events as event_data
+
+    pairs = event_data.load(data_folder / "atlas" / "val.parquet")
+    batch = pairs.pick(torch.arange(200))
+    model = Hepic("atlas")
+    p = model.observe(batch.features, batch.codes, batch.offsets)
+    for layer, calorimeter in enumerate(model.calorimeters):
+        deposit = torch.where(p.visible, p.energy * calorimeter.fraction(p.pdgid), 0.0)
+        cells = calorimeter.fill(p.arrival_eta, p.arrival_phi, deposit, p.set_index)
+        energy, trusted = losses.cell_towers(calorimeter, cells, batch.tower[:, layer])
+        assert ((energy > 0) & trusted).sum() > 0.98 * (batch.tower[:, layer, 0] > 0).sum()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.evaluate import separation, w1
+from training.evaluate import by_quantity, separation, w1
 from training.observables import Reco, angle, jets, missing
 
 
@@ -43,6 +43,10 @@ def test_missing_momentum_balances_the_sum():
     assert vector[1] == pytest.approx([-3 * np.cos(1.0), -3 * np.sin(1.0)])
     assert reco.sums(np.ones(5)).tolist() == [4, 1]
     assert reco.where(np.array([False, True])).pt.tolist() == [3.0]
+
+
+def test_ratios_are_averaged_over_processes():
+    assert by_quantity({"met.qcd": 1.0, "met.zee": 3.0, "track.pt": 0.5}) == {"met": 2.0, "track.pt": 0.5}
 
 
 def test_angles_wrap():
