@@ -102,6 +102,16 @@ def test_several_inputs_have_streams_of_their_own(run, tmp_path):
     assert [entry["n_events"] for entry in stored("few.root")["inputs"]] == [N, 20]
 
 
+def test_copies_of_an_input_are_noticed(run, tmp_path, text):
+    (tmp_path / "copy.hepmc").write_text(text)
+    code, said = run("events.hepmc", "copy.hepmc", "-o", "out.root")
+    assert code == 0
+    assert "warning: events.hepmc and copy.hepmc begin with the same event" in said
+    said = run("events.hepmc", "events.hepmc", "-o", "twice.root")[1]
+    assert "warning: events.hepmc and events.hepmc begin with the same event" in said
+    assert [entry["n_events"] for entry in stored("twice.root")["inputs"]] == [N, N]
+
+
 def test_own_output_is_an_input(run):
     run("events.hepmc", "-o", "a.parquet")
     assert run("a.parquet", "-o", "b.parquet")[0] == 0
@@ -260,7 +270,7 @@ def test_signal_closes_a_valid_file(tmp_path, test_models, text, number, code):
         process.stdin.flush()
         part = tmp_path / "out.root.part"
         deadline = time.monotonic() + 60
-        while not (part.exists() and part.stat().st_size > 60_000):
+        while not (part.exists() and part.stat().st_size > 120_000):  # an empty tree has 68 kB, a batch 130
             assert time.monotonic() < deadline, "no batch was written in a minute"
             time.sleep(0.05)
         process.send_signal(number)

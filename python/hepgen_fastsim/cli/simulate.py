@@ -110,6 +110,7 @@ def run(options: argparse.Namespace) -> int:
     except BaseException:
         writer.abort()
         raise
+    _warn_of_twins(writer.inputs)
     return _conclude(options, report, sim, signum)
 
 
@@ -206,6 +207,20 @@ def _simulate(
         for number, handler in before.items():
             signal.signal(number, handler)
     return report, received[0] if received else 0
+
+
+def _warn_of_twins(inputs: list[dict[str, Any]]) -> None:
+    """Say so if inputs have the same random numbers, which makes their events dependent."""
+    first: dict[tuple[int, int], str] = {}
+    for entry in inputs:
+        key = (entry["stream"], entry["first_event"])
+        if key in first:
+            print(
+                f"warning: {first[key]} and {entry['source']} begin with the same event, so their events get the same "
+                "random numbers; is one a copy of the other?",
+                file=sys.stderr,
+            )
+        first.setdefault(key, entry["source"])
 
 
 def _conclude(options: argparse.Namespace, report: Report, sim: FastSim, signum: int) -> int:

@@ -137,8 +137,10 @@ class Writer(ABC):
                 f"{len(self.weight_names)} ({', '.join(self.weight_names[:3])}, …), found {len(names)} "
                 f"({', '.join(differing[:3])}, …); write them to an output of their own."
             )
-        if not self.inputs or (self.inputs[-1]["source"], self.inputs[-1]["stream"]) != (source, stream):
-            first = int(gen["event"][0]) if len(gen) else 0
+        first = int(gen["event"][0]) if len(gen) else 0
+        last = self.inputs[-1] if self.inputs else {}
+        same = (last.get("source"), last.get("stream")) == (source, stream)
+        if not same or (last["n_events"] > 0 and first == last["first_event"]):  # another input, or the same once more
             self.inputs.append({"source": source, "stream": stream, "first_event": first, "n_events": 0})
 
     def _guard(self, action: Any) -> None:
