@@ -48,8 +48,7 @@ class Events:
 
 def sha256(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def load(path: str | Path, cache: str | Path | None = None) -> Events:
