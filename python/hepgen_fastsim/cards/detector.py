@@ -2,8 +2,8 @@
 """The detector of a Delphes card against those that the models were trained with.
 
 `detectors.json` holds, for each of these, its modules with plain numbers as they are and everything longer as a
-checksum: of formulas by their values on a grid in (pt, eta), so that a formula written otherwise is still the same; of the
-cells of calorimeters by their text. `fingerprint` makes it from a card.
+checksum: of formulas by their values on a grid in (pt, eta), so that a formula written otherwise is still the same; of
+the cells of calorimeters by their text. `fingerprint` makes it from a card.
 """
 
 from __future__ import annotations

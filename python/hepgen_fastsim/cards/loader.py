@@ -57,7 +57,7 @@ def load_card(card: str | os.PathLike[str] | Card, *, strict: bool = False) -> C
         loaded, fresh = _cached(str(path), path.stat().st_mtime_ns, path.stat().st_size)
         if fresh.pop("new", False) and not strict:
             for difference in loaded.differences:
-                _LOG.warning("%s: %s", path, difference)
+                _LOG.warning("card %s: %s", path.name, difference)
     if strict and loaded.differences:
         raise InputError(
             f"{loaded.source}: {len(loaded.differences)} settings of this card cannot be followed: "
