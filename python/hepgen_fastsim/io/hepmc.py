@@ -234,7 +234,7 @@ def _is_foreign(head: bytes) -> bool:
     return head.startswith((ZSTD, XZ, BZIP2))
 
 
-def _decompressor(head: bytes, file: io.BufferedReader) -> Any:
+def _decompressor(head: bytes, file: Any) -> Any:
     if head.startswith(XZ):
         import lzma
 
@@ -251,7 +251,7 @@ class _Zstd(io.RawIOBase):
 
     PIECE = 4096
 
-    def __init__(self, file: io.BufferedReader) -> None:
+    def __init__(self, file: Any) -> None:
         import pyarrow as pa
 
         self._stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
