@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 from hepgen_fastsim.errors import Error, InputError, ModelError
 
 if TYPE_CHECKING:
-    from hepgen_fastsim import errors, io, metrics
+    from hepgen_fastsim import cards, errors, io, metrics, objects
     from hepgen_fastsim._core_loader import cmake_prefix
     from hepgen_fastsim.demo import sample
     from hepgen_fastsim.fastsim import FastSim, simulate
     from hepgen_fastsim.io import open_output, read, read_pythia
+    from hepgen_fastsim.objects.reconstruction import reconstruct
     from hepgen_fastsim.registry import models
 
     __version__: str
@@ -34,14 +35,17 @@ __all__ = [
     "InputError",
     "ModelError",
     "__version__",
+    "cards",
     "cmake_prefix",
     "errors",
     "io",
     "metrics",
     "models",
+    "objects",
     "open_output",
     "read",
     "read_pythia",
+    "reconstruct",
     "sample",
     "simulate",
 ]
@@ -55,8 +59,9 @@ _NAMES = {  # public name -> module that defines it
     "read": "hepgen_fastsim.io",
     "read_pythia": "hepgen_fastsim.io",
     "open_output": "hepgen_fastsim.io",
+    "reconstruct": "hepgen_fastsim.objects.reconstruction",
 }
-_MODULES = ("errors", "io", "metrics")
+_MODULES = ("cards", "errors", "io", "metrics", "objects")
 
 
 def __getattr__(name: str) -> Any:
