@@ -56,7 +56,7 @@ def test_a_small_card_of_ones_own(tmp_path):
 
 def test_objects_of_a_small_card(tmp_path):
     import awkward as ak
-    from hepgen_fastsim.objects import reconstruct
+    from hepgen_fastsim import reconstruct
 
     reco = ak.Array(
         [[{"pdgid": 211, "pt": 50.0, "eta": 0.0, "phi": 0.0}, {"pdgid": 11, "pt": 40.0, "eta": 1.0, "phi": 2.0}]]

@@ -166,7 +166,7 @@ def test_object_definitions_are_honoured(written):
 
 def test_it_reconstructs(written):
     import awkward as ak
-    from hepgen_fastsim.objects import reconstruct
+    from hepgen_fastsim import reconstruct
 
     reco = ak.Array(
         [[{"pdgid": 211, "pt": 40.0, "eta": 0.0, "phi": 0.0}, {"pdgid": 13, "pt": 40.0, "eta": 1.0, "phi": 2.0}]]

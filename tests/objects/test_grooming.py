@@ -8,10 +8,10 @@ import math
 import awkward as ak
 import numpy as np
 import pytest
-from hepgen_fastsim.objects import reconstruct
+from hepgen_fastsim import reconstruct
 from small_events import make_reco
 
-TWO_PRONGS = [(211, 150.0, 0.0, 0.2), (211, 150.0, 0.0, -0.2), (22, 2.0, 0.5, 0.0)]
+TWO_PRONGS = [(130, 150.0, 0.0, 0.2), (130, 150.0, 0.0, -0.2), (22, 2.0, 0.5, 0.0)]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_soft_drop_agrees_with_fastjets_contrib():
 
     rng = np.random.default_rng(4)
     n = 40
-    event = list(zip([211] * n, rng.exponential(15, n), rng.normal(0, 0.25, n), rng.normal(0, 0.25, n)))
+    event = list(zip([130] * n, rng.exponential(15, n), rng.normal(0, 0.25, n), rng.normal(0, 0.25, n)))
     (jet,) = reconstruct(make_reco(event)).fatjets[0]
     parts = ak.Array([[{"pt": pt, "eta": eta, "phi": phi} for _, pt, eta, phi in event]])[:, jet.constituents]
     p4 = ak.zip(

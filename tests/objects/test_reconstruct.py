@@ -11,8 +11,8 @@ import awkward as ak
 import hepgen_fastsim as hf
 import numpy as np
 import pytest
+from hepgen_fastsim import reconstruct
 from hepgen_fastsim.cards import Formula, load_card
-from hepgen_fastsim.objects import reconstruct
 from small_events import make_gen, make_reco
 
 CMS = load_card("cms")
@@ -30,6 +30,8 @@ def test_two_back_to_back_hadrons_are_two_jets_without_missing_energy():
     scale = math.sqrt((2.5 - 0.15 * 0.3) ** 2 / 50.0 + 1.0)
     assert ak.to_list(ak.num(events.jets)) == [2]
     np.testing.assert_allclose(events.jets.pt[0], [50 * scale] * 2, rtol=1e-6)
+    masses = sorted(events.jets.mass[0])
+    np.testing.assert_allclose(masses, [0, 0.13957 * scale], rtol=1e-3, atol=1e-2)  # a pion, and a massless tower
     np.testing.assert_allclose(sorted(events.jets.eta[0]), [-0.3, 0.3], rtol=1e-6)
     assert events.met.pt[0] < 1e-5
     np.testing.assert_allclose(events.ht[0], 100 * scale, rtol=1e-6)
@@ -259,6 +261,10 @@ def test_what_comes_out_is_vectors():
 @pytest.mark.parametrize(
     ("call", "text"),
     [
+        (
+            lambda: reconstruct(ak.Array([None, [{"pdgid": 22, "pt": 1.0, "eta": 0.0, "phi": 0.0}]])),
+            "an event is missing",
+        ),
         (lambda: reconstruct([1, 2]), "awkward array, found list"),
         (lambda: reconstruct(ak.Array([1.0])), "one list of records per event"),
         (lambda: reconstruct(ak.Array([[{"pdgid": 22, "pt": 1.0}]])), "eta, phi is missing"),

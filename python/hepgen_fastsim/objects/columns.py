@@ -20,7 +20,7 @@ __all__ = ["Constituents", "Particles", "constituents", "owners", "particles", "
 
 PHOTON, NEUTRAL_HADRON = 22, 130
 _NEEDED = ("pdgid", "pt", "eta", "phi")
-_DEFAULTS = {"mass": 0.0, "d0": 0.0, "dz": 0.0, "origin": -1}
+_DEFAULTS = {"d0": 0.0, "dz": 0.0, "origin": -1}
 
 
 def owners(offsets: np.ndarray) -> np.ndarray:
@@ -136,15 +136,15 @@ def particles(gen: GenColumns) -> Particles:
 def constituents(reco: Any, gen: Particles | None) -> Constituents:
     """Columns of RECO constituents: an awkward array, per event a list of records.
 
-    Needed are pdgid, pt, eta, phi; mass, charge, d0, dz, origin have defaults (0, by PDG code, 0, 0, none). A field
-    `contributors` (lists of GEN indices) may name all particles of a constituent where `origin` is only the first.
+    Needed are pdgid, pt, eta, phi. Without them charge and mass follow from the PDG code, towers having no mass; d0 and
+    dz are 0, and origin is none. A field `contributors` (lists of GEN indices) may name all particles of a constituent where `origin` is only the first.
     """
     if not isinstance(reco, ak.Array):
         raise InputError(f"RECO constituents are expected as an awkward array, found {type(reco).__name__}.")
-    layout = ak.to_packed(reco, highlevel=False)
+    layout = _without_option(ak.to_packed(reco, highlevel=False), "an event")
     if isinstance(layout, ak.contents.RegularArray):
         layout = layout.to_ListOffsetArray64(True)
-    content = getattr(layout, "content", layout)
+    content = _without_option(getattr(layout, "content", layout), "a constituent")
     if isinstance(layout, ak.contents.EmptyArray) or isinstance(content, ak.contents.EmptyArray):
         columns: dict[str, Any] = {name: np.empty(0) for name in _NEEDED}
         offsets = np.zeros(len(reco) + 1, np.int64)
@@ -157,7 +157,7 @@ def constituents(reco: Any, gen: Particles | None) -> Constituents:
                 f"RECO constituents need {', '.join(_NEEDED)}; {', '.join(missing)} is missing, found "
                 f"{', '.join(content.fields) or 'no columns'}."
             )
-        wanted = [name for name in (*_NEEDED, *_DEFAULTS, "charge") if name in content.fields]
+        wanted = [name for name in (*_NEEDED, *_DEFAULTS, "mass", "charge") if name in content.fields]
         columns = {name: _numbers(name, content[name]) for name in wanted}
     else:
         raise InputError(f"RECO constituents are expected as one list of records per event, found {reco.type}.")
@@ -167,9 +167,11 @@ def constituents(reco: Any, gen: Particles | None) -> Constituents:
     columns = {name: np.asarray(column, np.float64) for name, column in columns.items()}
     _check_finite(columns, offsets)
     pdgid = columns["pdgid"].astype(np.int64)
+    tower = (pdgid == PHOTON) | (pdgid == NEUTRAL_HADRON)
     if "charge" not in columns:
-        neutral = (pdgid == PHOTON) | (pdgid == NEUTRAL_HADRON)
-        columns["charge"] = np.where(neutral, 0.0, core().pdg_charge(pdgid))
+        columns["charge"] = np.where(tower, 0.0, core().pdg_charge(pdgid))
+    if "mass" not in columns:
+        columns["mass"] = np.where(tower, 0.0, np.nan_to_num(core().pdg_mass(pdgid), nan=0.0))
     origin = columns["origin"].astype(np.int64)
     counts = _particle_counts(reco, content, origin, offsets, gen)
     row, of = _contributors(content, origin, offsets, counts)
@@ -194,6 +196,15 @@ def constituents(reco: Any, gen: Particles | None) -> Constituents:
         contributor_of=of,
         first_particle=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
     )
+
+
+def _without_option(layout: ak.contents.Content, what: str) -> ak.contents.Content:
+    """Parquet files declare events and lists as optional even where nothing is missing."""
+    if not layout.is_option:
+        return layout
+    if np.any(layout.mask_as_bool(valid_when=False)):
+        raise InputError(f"RECO constituents are expected as one list of records per event; {what} is missing.")
+    return ak.to_packed(layout.project(), highlevel=False)
 
 
 def _numbers(name: str, content: ak.contents.Content) -> np.ndarray:

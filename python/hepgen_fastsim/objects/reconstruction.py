@@ -43,7 +43,7 @@ def reconstruct(
     ----------
     reco
         per event a list of constituents, as `FastSim` gives them: pdgid (22 photon, 130 neutral hadron, else a track),
-        pt, eta, phi [GeV, rad]; mass, charge, d0, dz [mm] and origin may be there
+        pt, eta, phi [GeV, rad]; mass and charge follow from pdgid if they are missing; d0, dz [mm], origin may be there
     gen
         the GEN events that they were simulated from, in any form that `FastSim` takes. Its stable particles make GEN
         jets and GEN missing energy, its partons and taus the flavours of jets. Without it there are no GEN objects and
