@@ -18,7 +18,7 @@ from matplotlib.patches import Circle, Patch, Wedge
 
 from hepgen_fastsim.demo.observables import OBSERVABLES
 
-__all__ = ["draw"]
+__all__ = ["draw", "draw_event"]
 
 INK, GREY, FAINT, FILL = "#1b1b1f", "#8a8a92", "#e9e9ee", "#d4d6e0"
 TRACK, PHOTON, NEUTRAL, MODEL = "#3f90da", "#f5a623", "#bd1f01", "#c2185b"
@@ -56,7 +56,7 @@ def draw(path: Path, gen: ak.Array, reco: ak.Array, values: dict[str, np.ndarray
         )
         display = figure.add_subplot(outer[0])
         event = _choose(reco)
-        _display(display, reco[event])
+        draw_event(display, reco[event])
         grid = outer[1].subgridspec(2, 3, hspace=0.22, wspace=0.3)
         names = [name for name in (*PANELS, *FALLBACK) if name in values][: len(PANELS)]
         for i, name in enumerate(names):
@@ -91,7 +91,8 @@ def _path(pt: float, phi: float, charge: int) -> np.ndarray:
     return np.stack([chord * np.cos(bend), chord * np.sin(bend)], axis=1)
 
 
-def _display(axes: Axes, event: ak.Array) -> None:
+def draw_event(axes: Axes, event: ak.Array, *, legend: bool = True) -> None:
+    """One event (its constituents) in the transverse plane: tracks bend, towers are as long as ln pT, |eta| < 2.5."""
     central = event[abs(event.eta) < 2.5]
     pdgid, pt, phi = (ak.to_numpy(central[name]) for name in ("pdgid", "pt", "phi"))
     charge = ak.to_numpy(central.charge)
@@ -120,6 +121,8 @@ def _display(axes: Axes, event: ak.Array) -> None:
     axes.annotate("", tip, (0, 0), arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1.4, "ls": (0, (5, 3))})
     axes.set_xlim(-2.05, 2.05)
     axes.set_ylim(-2.15, 1.95)
+    if not legend:
+        return
     handles = [
         Line2D([], [], color=TRACK, lw=2, label=f"{is_track.sum()} tracks"),
         Line2D([], [], color=PHOTON, lw=6, label=f"{(pdgid == 22).sum()} photons"),
