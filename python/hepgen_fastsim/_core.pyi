@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+# Made by `pybind11-stubgen hepgen_fastsim._core`.
+"""
+C++ core of hepgen_fastsim
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import typing
+
+import numpy
+import numpy.typing
+
+__all__: list[str] = [
+    "DLTensor",
+    "Engine",
+    "FastSim",
+    "HepMCReader",
+    "Model",
+    "check_metadata",
+    "normal_noise",
+    "pdg_charge",
+    "pdg_mass",
+    "philox4x32",
+    "read_metadata",
+    "torch_version",
+]
+
+class Model:
+    """
+    A validated model file. A model file is code: load only files that you trust.
+    """
+    def __init__(self, path: str) -> None: ...
+    @property
+    def metadata(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+
+class DLTensor:
+    """
+    A result that torch.from_dlpack, numpy.from_dlpack and the like take over.
+    """
+    def __dlpack__(self, **kwargs) -> typing.Any: ...
+    def __dlpack_device__(self) -> tuple: ...
+
+class Engine:
+    """
+    Runs a model over ragged sets, packed into batches of bounded size; safe to call from many threads.
+    """
+    def __init__(
+        self,
+        model: Model,
+        device: str = "auto",
+        precision: str = "float32",
+        batch_items: typing.SupportsInt | typing.SupportsIndex = 32768,
+    ) -> None: ...
+    def run(
+        self,
+        features: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        codes: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+        offsets: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+        conditions: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        event: typing.Annotated[numpy.typing.ArrayLike, numpy.int64] | None = None,
+        seed: typing.SupportsInt | typing.SupportsIndex = 0,
+        stream: typing.SupportsInt | typing.SupportsIndex = 0,
+    ) -> dict:
+        """
+        features float32 [T, F], codes int64 [T, C], offsets int64 [B + 1], conditions float32 [B, D], event int64 [B].
+
+        Returns a dict: items float32 [M, G], item_codes int64 [M, H], offsets int64 [B + 1], origin int64 [M],
+        scalars float32 [B, S]. Raises InputError, ModelError.
+        """
+    def run_tensors(
+        self,
+        features: typing.Any,
+        codes: typing.Any,
+        offsets: typing.Any,
+        conditions: typing.Any,
+        event: typing.Any = None,
+        seed: typing.SupportsInt | typing.SupportsIndex = 0,
+        stream: typing.SupportsInt | typing.SupportsIndex = 0,
+    ) -> dict:
+        """
+        The same for tensors with __dlpack__ (torch, CuPy, ...), CUDA ones included: one pass, no packing, results stay
+        on the engine's device as DLPack tensors.
+        """
+    @property
+    def device(self) -> str: ...
+    @property
+    def metadata(self) -> str: ...
+
+class FastSim:
+    """
+    Detector simulation: GEN events in, RECO constituents out; safe to call from many threads.
+    """
+    def __init__(
+        self,
+        model: str,
+        device: str = "auto",
+        precision: str = "float32",
+        batch_items: typing.SupportsInt | typing.SupportsIndex = 32768,
+        outside: str = "keep",
+    ) -> None: ...
+    def simulate(
+        self,
+        columns: dict,
+        offsets: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+        event: typing.Annotated[numpy.typing.ArrayLike, numpy.int64] | None = None,
+        seed: typing.SupportsInt | typing.SupportsIndex = 0,
+        stream: typing.SupportsInt | typing.SupportsIndex = 0,
+    ) -> dict:
+        """
+        columns: dict of arrays [T] (pdgid and px, py, pz or pt, eta, phi [GeV]; the rest is optional), offsets int64 [B + 1],
+        event: ids [B] that key the noise.
+
+        Returns a dict of RECO columns, their offsets, and 'outside': counts of particles outside the model's domain.
+        """
+    @property
+    def device(self) -> str: ...
+    @property
+    def metadata(self) -> str: ...
+
+class HepMCReader:
+    """
+    Streams GEN events out of HepMC2 and HepMC3 text, plain or gzip.
+    """
+    def __init__(
+        self,
+        path: str | None = None,
+        *,
+        source: typing.Any = None,
+        fd: typing.SupportsInt | typing.SupportsIndex = -1,
+        name: str = "",
+        entry_start: typing.SupportsInt | typing.SupportsIndex = 0,
+        entry_stop: typing.SupportsInt | typing.SupportsIndex = -1,
+    ) -> None: ...
+    def read(self, max_events: typing.SupportsInt | typing.SupportsIndex) -> dict:
+        """
+        The next events as a dict of numpy columns: `offsets` int64 [n_events + 1], particles' columns [n_particles], events' columns [n_events], `weights` [n_events, n_weights]. No events at the end.
+        """
+    @property
+    def bytes_read(self) -> int: ...
+    @property
+    def bytes_total(self) -> int:
+        """
+        -1 when unknown
+        """
+    @property
+    def events_read(self) -> int: ...
+    @property
+    def stream_id(self) -> int:
+        """
+        crc32 over the input's first event
+        """
+    @property
+    def weight_names(self) -> list: ...
+
+def check_metadata(text: str) -> None:
+    """
+    Validates the text of a hepgen.json. Raises ModelError.
+    """
+
+def normal_noise(
+    seed: typing.SupportsInt | typing.SupportsIndex,
+    stream: typing.SupportsInt | typing.SupportsIndex,
+    event: typing.Annotated[numpy.typing.ArrayLike, numpy.uint32],
+    slot: typing.Annotated[numpy.typing.ArrayLike, numpy.uint32],
+    channels: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.ndarray:
+    """
+    N(0, 1) noise keyed on (seed, stream, event, slot, channel).
+
+    event, slot: uint32 [n]. Returns float32 [n, channels]. Philox4x32-10 and Box-Muller.
+    """
+
+def pdg_charge(pdgid: typing.Annotated[numpy.typing.ArrayLike, numpy.int64]) -> numpy.ndarray:
+    """
+    Charge [e] from PDG codes, float32 [n]; unknown codes count as neutral.
+    """
+
+def pdg_mass(pdgid: typing.Annotated[numpy.typing.ArrayLike, numpy.int64]) -> numpy.ndarray:
+    """
+    Mass [GeV] from PDG codes, float64 [n]; nan where it is not known.
+    """
+
+def philox4x32(
+    counter: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(4)"],
+    key: typing.Annotated[collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], "FixedSize(2)"],
+) -> typing.Annotated[list[int], "FixedSize(4)"]:
+    """
+    One Philox4x32-10 block: 4 words from 4 + 2.
+    """
+
+def read_metadata(path: str) -> str:
+    """
+    The model's hepgen.json, validated; read as a plain zip entry, nothing is executed. Raises ModelError.
+    """
+
+__version__: str = "0.1.0"
+torch_version: str = "2.13.0"
