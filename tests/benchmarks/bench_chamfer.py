@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 import torch
-from hepgen_fastsim.metrics.chamfer import chamfer
+from hepgen_fastsim.metrics.nearest import chamfer
 from scipy.spatial import cKDTree
 
 from training.chamfer import chamfer as chamfer_torch

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from hepgen_fastsim.errors import InputError
-from hepgen_fastsim.metrics.chamfer import chamfer
+from hepgen_fastsim.metrics.nearest import chamfer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree

@@ -72,7 +72,7 @@ def chamfer(
     >>> metrics.chamfer(a, b, periodic=1).round(4)  # nearest across the seam at pi; then both points of b
     array([1.0138])
     """
-    from hepgen_fastsim.metrics import chamfer_kernels
+    from hepgen_fastsim.metrics import nearest_kernels
 
     if reduction not in ("sum", "mean"):
         raise InputError(f"reduction must be 'sum' or 'mean', got {reduction!r}")
@@ -99,7 +99,7 @@ def chamfer(
     out = np.empty(len(offsets_a) - 1)
 
     def chunk(which: np.ndarray) -> None:
-        chamfer_kernels.run(
+        nearest_kernels.run(
             *points, offsets_a, offsets_b, weights_a, weights_b, which, circle, squared, reduction == "mean", out
         )
 
