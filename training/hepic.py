@@ -31,6 +31,7 @@ class HepicConfig(Config):
     bins: int = field(default=12, metadata={"help": "bins of the splines"})
     emphasis: float = field(default=30.0, metadata={"help": "energy [GeV] at which a cell weighs twice in training"})
     acceptance: float = field(default=5.2, metadata={"help": "largest |eta| of a GEN particle that can leave a signal"})
+    without: str = field(default="", metadata={"help": "numbers of the processes to leave out of training: 1,7"})
     generator: str = field(default="Pythia 8.317, Monash tune, pp 13 TeV", metadata={"help": "for the provenance"})
     simulation: str = field(default="Delphes 3.5.1, CMS card", metadata={"help": "for the provenance"})
 
@@ -42,7 +43,11 @@ class HepicTask(Task):
 
     def __init__(self, config: HepicConfig) -> None:
         self.config = config
-        self.train = event_data.to(event_data.load(config.data, config.cache), config.device)
+        train = event_data.load(config.data, config.cache)
+        if config.without:
+            left_out = torch.tensor([int(number) for number in config.without.split(",")])
+            train = train.where(~torch.isin(train.event // 100_000, left_out))
+        self.train = event_data.to(train, config.device)
         self.val = event_data.to(event_data.halves(event_data.load(config.val, config.cache))[0], config.device)
         self.model = Hepic(config.detector, config.hidden, config.bins).to(config.device)
         losses.fit_bounds(self.model, self.train)

@@ -128,3 +128,13 @@ def test_events_of_the_training_files(data_folder):
         cells = calorimeter.fill(p.arrival_eta, p.arrival_phi, deposit, p.set_index)
         energy, trusted = losses.cell_towers(calorimeter, cells, batch.tower[:, layer])
         assert ((energy > 0) & trusted).sum() > 0.985 * (batch.tower[:, layer, 0] > 0).sum()
+
+
+def test_processes_can_be_left_out(small, monkeypatch):
+    pairs = events(12, size=30)
+    pairs.event[::3] += 600_000  # process 7
+    monkeypatch.setattr(event_data, "load", lambda path, cache=None: pairs)
+    _, config, changed = train.parse([*small, "--without", "7,2"])
+    assert "--without 7,2" in changed
+    assert (HepicTask(config).train.event // 100_000 == 1).all()
+    assert len(HepicTask(config).train) == 8
