@@ -25,6 +25,8 @@ STABLE = 1
 _POLL = 0.2  # seconds between two looks at `stop` while an input gives nothing
 _PATIENCE = 2.0  # seconds that a reader gets to end
 
+Simulated = tuple[ak.Array, ak.Array | None]  # RECO constituents and, where they are asked for, objects
+
 
 @dataclass
 class Report:
@@ -48,6 +50,7 @@ def simulate_to(
     readers: Iterable[Iterator[ak.Array]],
     sim: FastSim,
     *,
+    objects: Callable[[ak.Array, ak.Array], ak.Array] | None = None,
     threads: int = 1,
     max_events: int | None = None,
     stop: threading.Event | None = None,
@@ -57,6 +60,8 @@ def simulate_to(
 
     Parameters
     ----------
+    objects
+        makes objects from the RECO and GEN events of a batch, for a writer that takes them
     threads
         batches that are simulated at the same time; reading and writing have a thread of their own besides
     stop
@@ -67,26 +72,30 @@ def simulate_to(
     Wrong input ends the run but is not raised: see `Report`. Errors of the model and of the disk are raised.
     """
     report, begun = Report(), time.perf_counter()
-    simulating: deque[tuple[ak.Array, Future[ak.Array]]] = deque()
+    simulating: deque[tuple[ak.Array, Future[Simulated]]] = deque()
     writing: deque[tuple[int, Future[None]]] = deque()
+
+    def simulate(gen: ak.Array) -> Simulated:
+        reco = sim(gen)
+        return reco, None if objects is None else objects(reco, gen)
 
     def advance(limit: int) -> None:
         """Hand finished batches over to the writer, in order, until `limit` are left."""
         while len(simulating) > limit:
             gen, future = simulating.popleft()
             try:
-                reco = future.result()
+                made = future.result()
             except InputError as error:
                 good = gen[: getattr(error, "good_events", 0)]
-                pass_on(good, sim(good))
+                pass_on(good, simulate(good))
                 source = parameter(gen, "source", "")
                 raise InputError(f"{source}: {error}" if source else str(error)) from error
-            pass_on(gen, reco)
+            pass_on(gen, made)
 
-    def pass_on(gen: ak.Array, reco: ak.Array) -> None:
+    def pass_on(gen: ak.Array, made: Simulated) -> None:
         collect()
         if len(gen):
-            writing.append((len(gen), keeper.submit(_write, writer, gen, reco, report)))
+            writing.append((len(gen), keeper.submit(_write, writer, gen, made, report)))
 
     def collect() -> None:
         """Wait for the one batch that is being written."""
@@ -103,7 +112,7 @@ def simulate_to(
     ):
         try:
             for gen in batches:
-                simulating.append((gen, pool.submit(sim, gen)))
+                simulating.append((gen, pool.submit(simulate, gen)))
                 advance(threads)
             advance(0)
             collect()
@@ -120,14 +129,15 @@ def simulate_to(
     return report
 
 
-def _write(writer: Writer, gen: ak.Array, reco: ak.Array, report: Report) -> None:
+def _write(writer: Writer, gen: ak.Array, made: Simulated, report: Report) -> None:
     """Write a batch, or as many of its events as are good if the writer refuses one of them."""
+    reco, objects = made
     try:
-        writer.write(gen, reco)
+        writer.write(gen, reco, *([] if objects is None else [objects]))
     except InputError as error:
         good = getattr(error, "good_events", 0)
         if good:
-            _write(writer, gen[:good], reco[:good], report)
+            _write(writer, gen[:good], (reco[:good], None if objects is None else objects[:good]), report)
         raise
     report.n_particles += int(ak.sum(gen["particles"]["status"] == STABLE))
     report.n_constituents += int(ak.count(reco["pdgid"]))

@@ -49,7 +49,10 @@ def stored(path):
 def test_file_to_root(run):
     code, text = run("events.hepmc", "-o", "out.root")
     assert code == 0
-    assert re.search(r"model smear 1\.0\.0 on cpu, seed 1\n600 events, [\d,]+ constituents in .* -> out\.root", text)
+    assert re.search(
+        r"model smear 1\.0\.0 on cpu, seed 1, card cms\n(warning: .*\n)?600 events, [\d,]+ constituents in .* -> out\.root",
+        text,
+    )
     assert uproot.open("out.root")["Delphes"].num_entries == N
     about = stored("out.root")
     assert about["seed"] == 1
@@ -59,6 +62,32 @@ def test_file_to_root(run):
     assert about["package"] == f"hepgen_fastsim {hf.__version__}"
     assert about["command"].startswith("hepgen-fastsim ")
     assert set(os.listdir()) == {"events.hepmc", "out.root"}
+
+
+def test_objects_follow_the_card(run, tmp_path):
+    pt = {}
+    for name, arguments in {"cms": [], "atlas": ["--card", "atlas"], "none": ["--no-objects"]}.items():
+        assert run("events.hepmc", "-o", f"{name}.root", "--max-events", 300, *arguments)[0] == 0
+        tree = uproot.open(f"{name}.root")["Delphes"]
+        if name == "none":
+            assert not any(leaf.startswith("Jet") for leaf in tree.keys())  # noqa: SIM118 (a tree, not a dict)
+        else:
+            pt[name] = tree["ScalarHT.HT"].array().to_list()
+            assert stored(f"{name}.root")["card"].endswith(f"{name}.toml")
+            assert tree["MissingET_size"].array().to_list() == [1] * 300
+    code, said = run("events.hepmc", "-o", "x.root", "--card", "csm")
+    assert (code, os.path.exists("x.root")) == (1, False)
+    assert "did you mean 'cms'?" in said
+
+
+def test_strict_card(run, tmp_path):
+    (tmp_path / "card.tcl").write_text("set ExecutionPath {P}\nmodule ParticlePropagator P { set Bz 2.5 }\n")
+    code, said = run("events.hepmc", "-o", "out.root", "--card", "card.tcl", "--max-events", 10)
+    assert code == 0, said
+    assert said.count("warning: card card.tcl: ") >= 1
+    code, said = run("events.hepmc", "-o", "strict.root", "--card", "card.tcl", "--strict-card")
+    assert (code, os.path.exists("strict.root")) == (1, False)
+    assert "cannot be followed" in said
 
 
 def test_format_follows_the_suffix_or_the_option(run):
@@ -245,7 +274,9 @@ def test_unusable_model_leaves_nothing(run, model):
         (["a", "-o", "c", "--max-events", "-1"], "0 or more is expected, found -1"),
         (["a", "-o", "c", "--threads", "0"], "1 or more is expected, found 0"),
         (["a", "-o", "c", "--seed", str(2**64)], "unsigned 64-bit number is expected"),
-        (["a", "-o", "c", "--format", "delphes"], "invalid choice"),
+        (["a", "-o", "c", "--format", "csv"], "invalid choice"),
+        (["a", "-o", "c", "--format", "parquet", "--card", "cms"], "--card is for ROOT files"),
+        (["a", "-o", "c", "--no-objects", "--card", "cms"], "--no-objects makes none"),
     ],
 )
 def test_usage(capsys, arguments, words):

@@ -222,7 +222,7 @@ def test_other_weights_are_refused(tmp_path, sim):
 @pytest.mark.parametrize(
     ("path", "format", "words"),
     [
-        ("o.csv", "csv", "one of flat, parquet; found 'csv'"),
+        ("o.csv", "csv", "one of flat, delphes, parquet; found 'csv'"),
         ("no/such/o", "flat", "cannot be created: No such file"),
         (".", "flat", "is a folder"),
     ],

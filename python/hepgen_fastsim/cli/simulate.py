@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import shlex
 import signal
 import sys
 import threading
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hepgen_fastsim.errors import InputError
+from hepgen_fastsim.errors import Error, InputError
 
 if TYPE_CHECKING:
     from hepgen_fastsim.fastsim import FastSim
@@ -48,9 +50,19 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("--entry-start", type=_count, default=0, metavar="I", help="first entry of the input")
     parser.add_argument("--entry-stop", type=_count, metavar="J", help="entry to stop before")
     parser.add_argument(
+        "--card",
+        metavar="NAME|PATH",
+        help="definitions of jets, leptons, tags: cms, atlas, a TOML file, or one of Delphes' own cards; default: cms",
+    )
+    parser.add_argument("--strict-card", action="store_true", help="refuse a Delphes card that changes the detector")
+    parser.add_argument(
+        "--no-objects", action="store_true", help="constituents alone: no jets, leptons, missing energy"
+    )
+    parser.add_argument(
         "--format",
-        choices=("flat", "parquet"),
-        help="flat: ROOT tree with Delphes' branches; parquet: columns gen_* and reco_*; default: by the suffix of OUT",
+        choices=("flat", "delphes", "parquet"),
+        help="flat: ROOT tree with Delphes' branches; delphes: the same as Delphes' own classes (needs ROOT); parquet: "
+        "columns gen_* and reco_*, no objects; default: by the suffix of OUT",
     )
     parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="batches simulated at the same time")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
@@ -87,21 +99,33 @@ def run(options: argparse.Namespace) -> int:
         options.parser.error("standard input can be read once; - was given twice")
     if options.entry_stop is not None and options.entry_stop < options.entry_start:
         options.parser.error(f"--entry-stop {options.entry_stop} lies before --entry-start {options.entry_start}")
+    kind = options.format or ("parquet" if options.output.endswith(".parquet") else "flat")
+    if kind == "parquet" and options.card is not None:
+        options.parser.error("Parquet files hold constituents, not objects: --card is for ROOT files")
+    if options.no_objects and options.card is not None:
+        options.parser.error("--card says how objects are made; --no-objects makes none")
     _check_paths(options)
 
+    from hepgen_fastsim.cli.messages import warnings_once
     from hepgen_fastsim.fastsim import FastSim
     from hepgen_fastsim.io import open_output
 
+    warnings_once()
     sim = FastSim(options.model, device=options.device, seed=options.seed)
     provenance = _provenance(options, sim)  # loads the model: if it cannot be used, nothing is touched
+    objects = None if kind == "parquet" or options.no_objects else _objects(options)  # likewise for the card
     readers = _Readers(options)
-    first = next(readers)  # likewise for the first input
+    first = next(readers)  # and for the first input
     name = f"{sim.file.name} {provenance['model_version']}"
-    print(f"model {name} on {sim.device}, seed {sim.seed}", file=sys.stderr, flush=True)
-    kind = options.format or ("parquet" if options.output.endswith(".parquet") else "flat")
-    writer = open_output(options.output, kind, overwrite=options.overwrite, provenance=provenance)
+    made = "" if objects is None else f", card {objects.keywords['card'].name}"
+    print(f"model {name} on {sim.device}, seed {sim.seed}{made}", file=sys.stderr, flush=True)
+    if objects is not None:
+        provenance |= {"card": objects.keywords["card"].source}
+    writer = open_output(
+        options.output, kind, overwrite=options.overwrite, provenance=provenance, objects=objects is not None
+    )
     try:
-        report, signum = _simulate(options, writer, readers, first, sim)
+        report, signum = _simulate(options, writer, readers, first, sim, objects)
         if report.error is not None and report.n_events == 0:
             raise report.error
         if report.n_events == 0 and report.ended == "complete":
@@ -112,6 +136,22 @@ def run(options: argparse.Namespace) -> int:
         raise
     _warn_of_twins(writer.inputs)
     return _conclude(options, report, sim, signum)
+
+
+def _objects(options: argparse.Namespace) -> partial[Any] | None:
+    """What makes objects; None where nobody asks for a card and FastJet is not installed, which is said."""
+    from hepgen_fastsim.cards import load_card
+
+    card = load_card(options.card or "cms", strict=options.strict_card)
+    if importlib.util.find_spec("fastjet") is None:
+        remedy = "`pip install hepgen_fastsim[objects]`"
+        if options.card is not None:
+            raise Error(f"objects need FastJet, which is not installed: {remedy}, or --no-objects.")
+        print(f"warning: no jets and other objects are made, FastJet is not installed: {remedy}.", file=sys.stderr)
+        return None
+    from hepgen_fastsim.objects import reconstruct
+
+    return partial(reconstruct, card=card, seed=options.seed)
 
 
 def _check_paths(options: argparse.Namespace) -> None:
@@ -176,7 +216,7 @@ def _provenance(options: argparse.Namespace, sim: FastSim) -> dict[str, Any]:
 
 
 def _simulate(
-    options: argparse.Namespace, writer: Any, readers: _Readers, first: GenReader, sim: FastSim
+    options: argparse.Namespace, writer: Any, readers: _Readers, first: GenReader, sim: FastSim, objects: Any
 ) -> tuple[Report, int]:
     from itertools import chain
 
@@ -198,6 +238,7 @@ def _simulate(
                 writer,
                 chain([first], readers),
                 sim,
+                objects=objects,
                 threads=options.threads,
                 max_events=options.max_events,
                 stop=stop,

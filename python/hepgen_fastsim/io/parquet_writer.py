@@ -38,7 +38,7 @@ class ParquetWriter(Writer):
     def _start(self) -> None:
         self._file = pq.ParquetWriter(pa.PythonFile(self._part.file, mode="w"), SCHEMA, compression="zstd")
 
-    def _append(self, gen: ak.Array, reco: ak.Array) -> None:
+    def _append(self, gen: ak.Array, reco: ak.Array, objects: ak.Array | None) -> None:
         n_events = len(gen)
         weights = ak.to_numpy(ak.to_regular(gen["weights"], axis=1)).reshape(n_events, -1)
         bounds = np.arange(n_events + 1) * weights.shape[1]

@@ -19,7 +19,7 @@ from hepgen_fastsim.events import parameter
 
 __all__ = ["FORMATS", "Writer", "open_output"]
 
-FORMATS = ("flat", "parquet")
+FORMATS = ("flat", "delphes", "parquet")
 
 
 class PartFile:
@@ -86,8 +86,11 @@ class Writer(ABC):
         events written so far
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool, provenance: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, overwrite: bool, provenance: Mapping[str, Any], objects: bool = False
+    ) -> None:
         self.provenance = dict(provenance)
+        self.objects = objects
         self.weight_names: list[str] | None = None
         self.inputs: list[dict[str, Any]] = []
         self.n_events = 0
@@ -103,7 +106,7 @@ class Writer(ABC):
     def _start(self) -> None: ...
 
     @abstractmethod
-    def _append(self, gen: ak.Array, reco: ak.Array) -> None: ...
+    def _append(self, gen: ak.Array, reco: ak.Array, objects: ak.Array | None) -> None: ...
 
     @abstractmethod
     def _finish(self, metadata: dict[str, Any]) -> None: ...
@@ -112,16 +115,21 @@ class Writer(ABC):
     def _drop(self) -> None:
         """Let go of the file without completing it."""
 
-    def write(self, gen: ak.Array, reco: ak.Array) -> None:
-        """Append events: a GEN batch (or what `FastSim` takes as one) and its RECO constituents."""
+    def write(self, gen: ak.Array, reco: ak.Array, objects: ak.Array | None = None) -> None:
+        """Append events: a GEN batch (or what `FastSim` takes as one), its RECO constituents and, in a file that was
+        opened with `objects=True`, the objects that `hf.reconstruct` makes of them."""
         from hepgen_fastsim.io.arrays import as_gen
 
         gen = as_gen(gen)
         if len(gen) != len(reco):
             raise InputError(f"GEN and RECO must have the same events, found {len(gen)} and {len(reco)}.")
+        if (objects is not None) != self.objects or (objects is not None and len(objects) != len(gen)):
+            expected = f"{len(gen)} events" if self.objects else "no events (objects=False)"
+            found = "none" if objects is None else f"those of {len(objects)}"
+            raise InputError(f"objects of {expected} are expected, found {found}.")
         self._note(gen)
         if len(gen):
-            self._guard(lambda: self._append(gen, reco))
+            self._guard(lambda: self._append(gen, reco, objects))
         self.n_events += len(gen)
         self.inputs[-1]["n_events"] += len(gen)
 
@@ -201,6 +209,7 @@ def open_output(
     *,
     overwrite: bool = False,
     provenance: Mapping[str, Any] | None = None,
+    objects: bool = False,
 ) -> Writer:
     """Open an output file for GEN and RECO events.
 
@@ -209,12 +218,15 @@ def open_output(
     path
         name that the file has when it is complete; until then it is `NAME.part` in the same folder
     format
-        "flat": ROOT tree `Delphes` with branches named as Delphes' (see `hepgen_fastsim.io.flat`); "parquet": columns
-        gen_* and reco_*
+        "flat": ROOT tree `Delphes` with branches named as Delphes' (see `hepgen_fastsim.io.flat`); "delphes": the same
+        tree with TClonesArrays of Delphes' classes, which needs ROOT (see `hepgen_fastsim.io.root_tree`); "parquet":
+        columns gen_* and reco_*
     overwrite
         replace a file of that name, at the very end
     provenance
         numbers and strings to keep in the file: model, sha256, seed, command, …
+    objects
+        in ROOT files: also write jets, leptons, photons and missing energy, which `write` is given then
 
     Raises InputError if the file exists, Error if it cannot be written.
 
@@ -224,10 +236,19 @@ def open_output(
     """
     if format not in FORMATS:
         raise InputError(f"format must be one of {', '.join(FORMATS)}; found '{format}'.")
+    options: dict[str, Any] = {"overwrite": overwrite, "provenance": provenance or {}, "objects": objects}
     if format == "flat":
         from hepgen_fastsim.io.flat import FlatWriter
 
-        return FlatWriter(path, overwrite=overwrite, provenance=provenance or {})
+        return FlatWriter(path, **options)
+    if format == "delphes":
+        from hepgen_fastsim.io.root_tree import DelphesWriter
+
+        return DelphesWriter(path, **options)
+    if objects:
+        raise InputError(
+            "Parquet files hold constituents, not objects; format 'flat' or 'delphes' is expected for them."
+        )
     from hepgen_fastsim.io.parquet_writer import ParquetWriter
 
-    return ParquetWriter(path, overwrite=overwrite, provenance=provenance or {})
+    return ParquetWriter(path, **options)
