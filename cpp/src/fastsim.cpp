@@ -148,7 +148,7 @@ Particle particle(const GenView& e, std::size_t row) {
   };
   Particle p{};
   if (!e.px.empty()) {
-    const double pt = std::hypot(e.px[row], e.py[row]);
+    const double pt = std::sqrt(e.px[row] * e.px[row] + e.py[row] * e.py[row]);  // no momentum overflows its square
     // Along the beam eta is +-infinity, as it should be: no acceptance holds it. At rest it is 0.
     const double eta = pt > 0 ? std::asinh(e.pz[row] / pt) : e.pz[row] == 0 ? 0 : std::copysign(HUGE_VAL, e.pz[row]);
     p = {pt, std::isnan(e.pz[row]) ? e.pz[row] : eta, std::atan2(e.py[row], e.px[row])};
