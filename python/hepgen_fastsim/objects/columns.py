@@ -137,7 +137,8 @@ def constituents(reco: Any, gen: Particles | None) -> Constituents:
     """Columns of RECO constituents: an awkward array, per event a list of records.
 
     Needed are pdgid, pt, eta, phi. Without them charge and mass follow from the PDG code, towers having no mass; d0 and
-    dz are 0, and origin is none. A field `contributors` (lists of GEN indices) may name all particles of a constituent where `origin` is only the first.
+    dz are 0, and origin is none. A field `contributors` (lists of GEN indices) may name all particles of a constituent
+    where `origin` is only the first.
     """
     if not isinstance(reco, ak.Array):
         raise InputError(f"RECO constituents are expected as an awkward array, found {type(reco).__name__}.")
