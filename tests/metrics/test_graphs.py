@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hepgen_fastsim.errors import InputError
-from hepgen_fastsim.metrics.graphs import canonical_form, components, graph_set, multigraph, select_graphs
+from hepgen_fastsim.metrics.enumeration import graph_set, select_graphs
+from hepgen_fastsim.metrics.graphs import canonical_form, components, multigraph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from hepgen_fastsim.metrics.dependence import distance_correlation
     from hepgen_fastsim.metrics.divergence import kld
     from hepgen_fastsim.metrics.efp import efps
+    from hepgen_fastsim.metrics.enumeration import select_graphs
     from hepgen_fastsim.metrics.frechet import fpd, frechet_distance, kpd
-    from hepgen_fastsim.metrics.graphs import Multigraph, select_graphs
+    from hepgen_fastsim.metrics.graphs import Multigraph
     from hepgen_fastsim.metrics.jets import Jets
     from hepgen_fastsim.metrics.nearest import chamfer
     from hepgen_fastsim.metrics.neighbours import memorisation
@@ -54,7 +55,7 @@ _HOME = {
     "memorisation": "neighbours",
     "momentum_flow": "observables",
     "response": "observables",
-    "select_graphs": "graphs",
+    "select_graphs": "enumeration",
     "w1": "wasserstein",
     "w1efp": "wasserstein",
     "w1m": "wasserstein",

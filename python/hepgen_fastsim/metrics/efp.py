@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from hepgen_fastsim.errors import InputError
-from hepgen_fastsim.metrics.graphs import Multigraph, multigraph, select_graphs
+from hepgen_fastsim.metrics.enumeration import select_graphs
+from hepgen_fastsim.metrics.graphs import Multigraph, multigraph
 from hepgen_fastsim.metrics.jets import Jets
 from hepgen_fastsim.metrics.parallel import run_in_chunks
 from hepgen_fastsim.metrics.plan import compile_plan
