@@ -19,6 +19,7 @@ DEPENDENCIES = [
     "numba>=0.60",
     "rich>=13",
     "scipy>=1.11",
+    'tomli>=2; python_version < "3.11"',
 ]
 
 

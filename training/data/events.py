@@ -10,12 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import torch
+from hepgen_fastsim._core_loader import core
 from torch import Tensor
 
-#: GeV, by |pdgid|; the PDG's values, for the species that are stable in the generator
-MASSES = {11: 0.000511, 13: 0.10566, 211: 0.13957, 321: 0.493677, 2212: 0.938272, 2112: 0.939565, 130: 0.497611}
-#: species with a charge, and its sign for the particle
-CHARGES = {11: -1, 13: -1, 211: 1, 321: 1, 2212: 1}
 TRACK, PHOTON, NEUTRAL_HADRON = 0, 1, 2
 
 
@@ -55,7 +52,7 @@ def load(path: str | Path, cache: str | Path | None = None) -> Events:
     """Read an event file; with ``cache``, keep the tensors in that folder under the file's sha256."""
     if cache is None:
         return _read(Path(path))
-    kept = Path(cache).expanduser() / f"{sha256(path)}.events-1.pt"
+    kept = Path(cache).expanduser() / f"{sha256(path)}.events-2.pt"
     if kept.exists():
         return Events(**torch.load(kept, weights_only=True))
     events = _read(Path(path))
@@ -83,7 +80,10 @@ def _read(path: Path) -> Events:
         [flat("gen_pt"), flat("gen_eta"), flat("gen_phi"), mass, charge, *(flat(f"gen_v{axis}") for axis in "xyz")], 1
     )
     kind, pt, eta, phi = flat("reco_type"), flat("reco_pt"), flat("reco_eta"), flat("reco_phi")
-    leader = flat("reco_gen_index").astype(np.int64) + np.repeat(gen[:-1], np.diff(reco))
+    leader = flat("reco_gen_index").astype(np.int64)
+    linked = leader >= 0  # constituents that nothing leads cannot be learned
+    leader = (leader + np.repeat(gen[:-1], np.diff(reco)))[linked]
+    kind, pt, eta, phi = (column[linked] for column in (kind, pt, eta, phi))
     track_pt = np.zeros(len(pdgid), np.float32)
     track_pt[leader[kind == TRACK]] = pt[kind == TRACK]
     tower = np.zeros((len(pdgid), 2, 3), np.float32)
@@ -101,13 +101,9 @@ def _read(path: Path) -> Events:
 
 
 def species(pdgid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mass [GeV] and charge [e] of PDG codes [N], float32; 0 for codes without an entry (photons, neutrinos)."""
-    mass, charge = np.zeros(len(pdgid), np.float32), np.zeros(len(pdgid), np.float32)
-    for code, value in MASSES.items():
-        mass[np.abs(pdgid) == code] = value
-    for code, sign in CHARGES.items():
-        charge[np.abs(pdgid) == code] = sign
-    return mass, charge * np.sign(pdgid)
+    """Mass [GeV] and charge [e] of PDG codes [N], float32, as the engine has them; 0 where they are not known."""
+    tables = core()
+    return np.nan_to_num(tables.pdg_mass(pdgid)).astype(np.float32), tables.pdg_charge(pdgid).astype(np.float32)
 
 
 def halves(events: Events) -> tuple[Events, Events]:
