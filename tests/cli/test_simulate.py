@@ -49,10 +49,8 @@ def stored(path):
 def test_file_to_root(run):
     code, text = run("events.hepmc", "-o", "out.root")
     assert code == 0
-    assert re.search(
-        r"model smear 1\.0\.0 on cpu, seed 1, card cms\n(warning: .*\n)?600 events, [\d,]+ constituents in .* -> out\.root",
-        text,
-    )
+    assert re.search(r"model smear 1\.0\.0 on cpu, seed 1, card cms\n", text)
+    assert re.search(r"\n600 events, [\d,]+ constituents in .* -> out\.root", text)
     assert uproot.open("out.root")["Delphes"].num_entries == N
     about = stored("out.root")
     assert about["seed"] == 1
@@ -81,7 +79,9 @@ def test_objects_follow_the_card(run, tmp_path):
 
 
 def test_strict_card(run, tmp_path):
-    (tmp_path / "card.tcl").write_text("set ExecutionPath {P}\nmodule ParticlePropagator P { set Bz 2.5 }\n")
+    (tmp_path / "card.tcl").write_text(
+        "set ExecutionPath {P W}\nmodule ParticlePropagator P { set Bz 2.5 }\nmodule TreeWriter W { }\n"
+    )
     code, said = run("events.hepmc", "-o", "out.root", "--card", "card.tcl", "--max-events", 10)
     assert code == 0, said
     assert said.count("warning: card card.tcl: ") >= 1
@@ -295,7 +295,7 @@ def test_debug_shows_the_traceback(run):
 def test_signal_closes_a_valid_file(tmp_path, test_models, text, number, code):
     """Input arrives through a pipe that stays open, so that the run is surely under way when the signal comes."""
     command = [sys.executable, "-m", "hepgen_fastsim", "simulate", "-", "-o", "out.root", "--device", "cpu"]
-    command += ["--model", str(test_models / "smear.pt")]
+    command += ["--no-objects", "--model", str(test_models / "smear.pt")]
     with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdin.write(text[: text.index("\nE 599 ") + 1].encode())
         process.stdin.flush()

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 
 from hepgen_fastsim.errors import Error
 
-__all__ = ["main"]
+__all__ = ["leave", "main"]
 
 
 def _parser() -> argparse.ArgumentParser:
-    from hepgen_fastsim.cli import convert, demo, models, simulate
+    from hepgen_fastsim.cli import convert, delphes_dir, demo, models, simulate
 
     parser = argparse.ArgumentParser(
         prog="hepgen-fastsim",
@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for module in (demo, simulate, convert, models):
+    for module in (demo, simulate, delphes_dir, convert, models):
         command = module.add_parser(commands)
         command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser
@@ -50,10 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help(sys.stderr)
         return 2
-    return _leave(_run(options))
+    return leave(_run(options))
 
 
-def _leave(code: int) -> int:
+def leave(code: int) -> int:
     """Give the code back, or end here if a thread waits for standard input: Python cannot end in order then."""
     if any(thread.name == "read" and thread.is_alive() for thread in threading.enumerate()):
         sys.stdout.flush()

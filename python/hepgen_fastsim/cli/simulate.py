@@ -6,11 +6,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import shlex
-import signal
 import sys
-import threading
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +14,6 @@ from hepgen_fastsim.errors import Error, InputError
 
 if TYPE_CHECKING:
     from hepgen_fastsim.fastsim import FastSim
-    from hepgen_fastsim.io import GenReader
     from hepgen_fastsim.pipeline import Report
 
 BATCH_SIZE = 250
@@ -107,15 +102,23 @@ def run(options: argparse.Namespace) -> int:
     _check_paths(options)
 
     from hepgen_fastsim.cli.messages import warnings_once
+    from hepgen_fastsim.cli.progress import Progress
+    from hepgen_fastsim.cli.running import Readers, provenance_of, run_until_signal, warn_of_twins
     from hepgen_fastsim.fastsim import FastSim
     from hepgen_fastsim.io import open_output
 
     warnings_once()
     sim = FastSim(options.model, device=options.device, seed=options.seed)
-    provenance = _provenance(options, sim)  # loads the model: if it cannot be used, nothing is touched
+    provenance = provenance_of(sim)  # loads the model: if it cannot be used, nothing is touched
     objects = None if kind == "parquet" or options.no_objects else _objects(options)  # likewise for the card
-    readers = _Readers(options)
-    first = next(readers)  # and for the first input
+    readers = Readers(
+        options.inputs,
+        batch_size=BATCH_SIZE,
+        entry_start=options.entry_start,
+        entry_stop=options.entry_stop,
+        max_events=options.max_events,
+    )
+    readers.open_first()  # and for the first input
     name = f"{sim.file.name} {provenance['model_version']}"
     made = "" if objects is None else f", card {objects.keywords['card'].name}"
     print(f"model {name} on {sim.device}, seed {sim.seed}{made}", file=sys.stderr, flush=True)
@@ -125,7 +128,16 @@ def run(options: argparse.Namespace) -> int:
         options.output, kind, overwrite=options.overwrite, provenance=provenance, objects=objects is not None
     )
     try:
-        report, signum = _simulate(options, writer, readers, first, sim, objects)
+        with Progress(readers.total) as progress:
+            report, signum = run_until_signal(
+                writer,
+                readers,
+                sim,
+                objects=objects,
+                threads=options.threads,
+                max_events=options.max_events,
+                on_batch=progress.advance,
+            )
         if report.error is not None and report.n_events == 0:
             raise report.error
         if report.n_events == 0 and report.ended == "complete":
@@ -134,7 +146,7 @@ def run(options: argparse.Namespace) -> int:
     except BaseException:
         writer.abort()
         raise
-    _warn_of_twins(writer.inputs)
+    warn_of_twins(writer.inputs)
     return _conclude(options, report, sim, signum)
 
 
@@ -167,104 +179,9 @@ def _check_paths(options: argparse.Namespace) -> None:
         raise InputError(f"output {options.output} exists already; give another name, or --overwrite.")
 
 
-class _Readers:
-    """Opens the inputs one after the other; says what is still to come."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self._options = options
-        self._names = iter(options.inputs)
-        self.current: GenReader | None = None
-
-    def __iter__(self) -> _Readers:
-        return self
-
-    def __next__(self) -> GenReader:
-        from hepgen_fastsim.io import read
-
-        stop = self._options.entry_stop
-        if self._options.max_events is not None:
-            limit = self._options.entry_start + self._options.max_events
-            stop = limit if stop is None else min(stop, limit)
-        self.current = read(
-            next(self._names), batch_size=BATCH_SIZE, entry_start=self._options.entry_start, entry_stop=stop
-        )
-        return self.current
-
-    def total(self) -> int | None:
-        """Events in all, as far as that is known by now, for a single input."""
-        if self.current is None or len(self._options.inputs) > 1:
-            return None
-        total, limit = self.current.estimate(), self._options.max_events
-        return total if limit is None else min(limit, total or limit)
-
-
-def _provenance(options: argparse.Namespace, sim: FastSim) -> dict[str, Any]:
-    import hepgen_fastsim
-    from hepgen_fastsim._core_loader import core
-
-    metadata = sim.metadata
-    return {
-        "package": f"hepgen_fastsim {hepgen_fastsim.__version__}",
-        "torch": core().torch_version,
-        "model": metadata.get("name", sim.file.name),
-        "model_version": metadata.get("version", "?"),
-        "sha256": sim.sha256,
-        "seed": sim.seed,
-        "device": sim.device,
-        "command": shlex.join(["hepgen-fastsim", *sys.argv[1:]]),
-    }
-
-
-def _simulate(
-    options: argparse.Namespace, writer: Any, readers: _Readers, first: GenReader, sim: FastSim, objects: Any
-) -> tuple[Report, int]:
-    from itertools import chain
-
-    from hepgen_fastsim.cli.progress import Progress
-    from hepgen_fastsim.pipeline import simulate_to
-
-    stop, received = threading.Event(), []
-
-    def on_signal(number: int, _frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        received.append(number)
-        stop.set()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with Progress(readers.total) as progress:
-            report = simulate_to(
-                writer,
-                chain([first], readers),
-                sim,
-                objects=objects,
-                threads=options.threads,
-                max_events=options.max_events,
-                stop=stop,
-                on_batch=progress.advance,
-            )
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return report, received[0] if received else 0
-
-
-def _warn_of_twins(inputs: list[dict[str, Any]]) -> None:
-    """Say so if inputs have the same random numbers, which makes their events dependent."""
-    first: dict[tuple[int, int], str] = {}
-    for entry in inputs:
-        key = (entry["stream"], entry["first_event"])
-        if key in first:
-            print(
-                f"warning: {first[key]} and {entry['source']} begin with the same event, so their events get the same "
-                "random numbers; is one a copy of the other?",
-                file=sys.stderr,
-            )
-        first.setdefault(key, entry["source"])
-
-
 def _conclude(options: argparse.Namespace, report: Report, sim: FastSim, signum: int) -> int:
+    from hepgen_fastsim.cli.running import outside_sentence
+
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
@@ -274,13 +191,8 @@ def _conclude(options: argparse.Namespace, report: Report, sim: FastSim, signum:
         "events/s) "
         f"-> {options.output}"
     )
-    outside = Counter({reason: n for reason, n in sim.outside.items() if n})
-    if outside:
-        reasons = ", ".join(f"{reason} {n:,}" for reason, n in outside.most_common(5))
-        say(
-            f"outside the model's domain: {outside.total():,} of {report.n_particles:,} stable particles "
-            f"({reasons}{', …' if len(outside) > 5 else ''}); they were simulated all the same."
-        )
+    if sentence := outside_sentence(sim, report.n_particles):
+        say(sentence)
     if report.error is not None:
         say(f"hepgen-fastsim: error: {report.error}")
         say(
