@@ -103,6 +103,34 @@ class Raises(Smear):
         raise RuntimeError("the network gives up")
 
 
+class Hungry(Smear):
+    """Runs out of memory with more than 100 items."""
+
+    def forward(self, features: Tensor, codes: Tensor, offsets: Tensor, conditions: Tensor, noise_set: Tensor,
+                slot_offsets: Tensor, noise_slot: Tensor) -> Output:  # fmt: skip
+        if features.shape[0] > 100:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 1.00 GiB")
+        kept = noise_slot[:, 1] < 10.0
+        counts = offsets[1:] - offsets[:-1]
+        set_of = torch.repeat_interleave(torch.arange(counts.shape[0]), counts, output_size=features.shape[0])
+        index = torch.arange(features.shape[0]) - offsets[:-1][set_of]
+        none = torch.zeros_like(codes)
+        return features[:, :3], torch.cat([codes, none], 1), offsets, index[kept], noise_set[:, :1]
+
+
+class WrongType(Smear):
+    def forward(self, features: Tensor, codes: Tensor, offsets: Tensor, conditions: Tensor, noise_set: Tensor,
+                slot_offsets: Tensor, noise_slot: Tensor) -> Output:  # fmt: skip
+        none = torch.zeros([0], dtype=torch.long)
+        return (
+            torch.zeros([0, 3], dtype=torch.float64),
+            none[:, None].repeat(1, 2),
+            torch.zeros_like(offsets),
+            none,
+            noise_set,
+        )
+
+
 class WrongShape(Smear):
     def forward(self, features: Tensor, codes: Tensor, offsets: Tensor, conditions: Tensor, noise_set: Tensor,
                 slot_offsets: Tensor, noise_slot: Tensor) -> Output:  # fmt: skip
@@ -152,6 +180,8 @@ def main(folder: Path) -> None:
     save(Smear(0.0), changed(name="no-smearing"), folder / "no-smearing.pt")
     save(Drawn(), DRAWN, folder / "drawn.pt")
     save(Raises(), changed(name="raises"), folder / "raises.pt")
+    save(Hungry(), changed(name="hungry"), folder / "hungry.pt")
+    save(WrongType(), changed(name="wrong-type"), folder / "wrong-type.pt")
     save(WrongShape(), changed(name="wrong-shape"), folder / "wrong-shape.pt")
     save(WrongOrigin(), DRAWN | {"name": "wrong-origin"}, folder / "wrong-origin.pt")
     save(WrongSignature(), changed(name="wrong-signature"), folder / "wrong-signature.pt")
@@ -163,6 +193,10 @@ def main(folder: Path) -> None:
     (folder / "truncated.pt").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.pt").write_bytes(b"")
     (folder / "text.pt").write_text("this is not a zip file\n")
+    with zipfile.ZipFile(folder / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb:  # 64 MiB of blanks in 64 kB
+        bomb.writestr("bomb/extra/hepgen.json", b" " * (64 << 20))
+        bomb.writestr("bomb/version", "3\n")
+        bomb.writestr("../../escaped", "a path that leads out of the archive")
     with zipfile.ZipFile(folder / "smear.pt") as source, zipfile.ZipFile(folder / "damaged.pt", "w") as target:
         for entry in source.infolist():  # metadata whole, code cut off
             data = source.read(entry)

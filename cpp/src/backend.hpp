@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "hepgen_fastsim/engine.hpp"
@@ -32,10 +33,17 @@ struct NetworkOutput {
   at::Tensor scalars;       // f32 [B, S]
 };
 
+/// A batch did not fit into the device's memory: the engine tries smaller ones.
+class OutOfMemory : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
 
+  /// Throws OutOfMemory, and ModelError when the network fails otherwise.
   virtual NetworkOutput forward(const NetworkInput& input) const = 0;
 
   /// Number of slots of each set, i64 [B]; only for models that draw it.

@@ -262,7 +262,7 @@ const std::string& Engine::device() const {
   return impl_->device;
 }
 
-SetBatch Engine::run(const SetView& sets, std::uint64_t seed, std::uint32_t stream) const {
+SetBatch Engine::run(const SetView& sets, std::uint64_t seed, std::uint32_t stream, std::stop_token stop) const {
   const OneThread one_thread;
   const c10::InferenceMode inference;  // of this thread, while we are here
   impl_->check(sets);
@@ -276,6 +276,7 @@ SetBatch Engine::run(const SetView& sets, std::uint64_t seed, std::uint32_t stre
   std::vector<Packing::Batch> waiting(std::make_move_iterator(packing.batches.rbegin()),
                                       std::make_move_iterator(packing.batches.rend()));
   while (!waiting.empty()) {
+    if (stop.stop_requested()) throw Cancelled("Engine: cancelled with " + text(waiting.size()) + " batches to go");
     const Packing::Batch batch = std::move(waiting.back());
     waiting.pop_back();
     const auto halve = [&](const char* what) {
@@ -291,8 +292,8 @@ SetBatch Engine::run(const SetView& sets, std::uint64_t seed, std::uint32_t stre
     };
     try {
       builder.add(batch, impl_->forward(sets, batch, event, slots, seed, stream));
-    } catch (const c10::OutOfMemoryError& error) {
-      halve(error.what_without_backtrace());
+    } catch (const OutOfMemory& error) {
+      halve(error.what());
     } catch (const std::bad_alloc& error) {
       halve(error.what());
     }

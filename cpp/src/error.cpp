@@ -7,5 +7,6 @@ namespace hepgen_fastsim {
 Error::~Error() = default;
 ModelError::~ModelError() = default;
 InputError::~InputError() = default;
+Cancelled::~Cancelled() = default;
 
 }  // namespace hepgen_fastsim

@@ -179,7 +179,8 @@ const std::string& FastSim::device() const {
   return impl_->engine.device();
 }
 
-FastSim::Result FastSim::simulate(const GenView& events, std::uint64_t seed, std::uint32_t stream) const {
+FastSim::Result FastSim::simulate(const GenView& events, std::uint64_t seed, std::uint32_t stream,
+                                  std::stop_token stop) const {
   impl_->check(events);
   Result result;
   std::vector<float> features;
@@ -217,7 +218,7 @@ FastSim::Result FastSim::simulate(const GenView& events, std::uint64_t seed, std
     offsets.push_back(static_cast<std::int64_t>(codes.size()));
   }
 
-  SetBatch batch = impl_->engine.run({features, codes, offsets, {}, events.event}, seed, stream);
+  SetBatch batch = impl_->engine.run({features, codes, offsets, {}, events.event}, seed, stream, std::move(stop));
 
   const std::size_t n = batch.origin.size(), width = metadata().output_features.size(),
                     width_codes = metadata().output_codes.size();

@@ -3,6 +3,9 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include <new>
+#include <string_view>
+
 #include "backend.hpp"
 #include "hepgen_fastsim/error.hpp"
 #include "torchscript.hpp"
@@ -58,6 +61,16 @@ at::Device find_device(const std::string& name) {
   return *device;
 }
 
+/// The interpreter wraps every exception into one of its own: the text is all that is left of it.
+bool is_out_of_memory(const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return true;
+  const std::string_view text = error.what();
+  for (const char* words : {"out of memory", "can't allocate memory", "not enough memory", "std::bad_alloc"}) {
+    if (text.find(words) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
 class TorchScriptBackend : public Backend {
  public:
   TorchScriptBackend(const Model& model, const Engine::Config& config)
@@ -88,11 +101,8 @@ class TorchScriptBackend : public Backend {
     const torch::jit::GraphOptimizerEnabledGuard optimizer(false);
     try {
       return module_.get_method(method)(std::move(arguments));
-    } catch (const c10::OutOfMemoryError&) {
-      throw;  // the engine tries a smaller batch
-    } catch (const std::bad_alloc&) {
-      throw;
     } catch (const std::exception& error) {
+      if (is_out_of_memory(error)) throw OutOfMemory(error.what());
       throw ModelError("'" + path_ + "': the method '" + method +
                        "' failed: " + std::string(error.what()).substr(0, 800));
     }

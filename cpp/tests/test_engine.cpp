@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <stop_token>
 #include <thread>
 
 #include "hepgen_fastsim/engine.hpp"
@@ -176,9 +177,42 @@ TEST_CASE("a model that breaks its contract is named") {
                     Contains("'forward' failed") && Contains("the network gives up"));
   CHECK_THROWS_WITH(engine("wrong-shape.pt").run(sets.view(), 1),
                     Contains("items should be Float [39, 3], but is Float [39, 4]"));
+  CHECK_THROWS_WITH(engine("wrong-type.pt").run(sets.view(), 1),
+                    Contains("items should be Float [0, 3], but is Double [0, 3]"));
   const std::vector<std::int64_t> offsets{0, 0};
   CHECK_THROWS_WITH(engine("wrong-origin.pt").run({{}, {}, offsets, std::vector<float>{1}, {}}, 1),
                     Contains("origin 1 points outside its set of 0 items"));
+}
+
+TEST_CASE("a batch that does not fit into memory is halved") {
+  const Sets sets = sample(40);  // about 800 items, the network takes 100
+  const SetBatch out = engine("hungry.pt", 1 << 20).run(sets.view(), 1);
+  CHECK(out.size() == 40);
+  CHECK(out.offsets == sets.offsets);
+  for (std::size_t i = 0; i < sets.codes.size(); ++i) REQUIRE(out.items[3 * i] == sets.features[4 * i]);
+
+  Sets large;
+  large.add(0, 101);
+  CHECK_THROWS_WITH(engine("hungry.pt").run(large.view(), 1),
+                    Contains("out of memory on cpu with a single set of 101 items and 101 slots"));
+}
+
+TEST_CASE("a run can be cancelled between batches") {
+  const Sets sets = sample(20);
+  std::stop_source source;
+  source.request_stop();
+  CHECK_THROWS_AS(engine("smear.pt", 10).run(sets.view(), 1, 0, source.get_token()), Cancelled);
+  CHECK(engine("smear.pt", 10).run(sets.view(), 1, 0, std::stop_token()).size() == 20);
+}
+
+TEST_CASE("a large set and no set at all") {
+  Sets sets;
+  sets.add(0, 100000);
+  sets.add(1, 0);
+  const SetBatch out = engine("smear.pt", 1000).run(sets.view(), 1);
+  CHECK(out.size() == 2);
+  CHECK(out.offsets[1] == out.offsets[2]);
+  CHECK(out.offsets[1] == Approx(84134).margin(600));  // P(z < 1), five standard deviations
 }
 
 TEST_CASE("devices and configurations that are not there") {

@@ -45,6 +45,7 @@ TEST_CASE("files that are no models are refused, with the reason") {
       {"unknown-format.pt", "this library reads model format 1, but the file has format 2"},
       {"damaged.pt", "is damaged: its metadata can be read, its network cannot"},
       {"wrong-signature.pt", "'forward' should take 7 tensors and return (Tensor, Tensor, Tensor, Tensor, Tensor)"},
+      {"bomb.pt", "has 67108864 bytes; at most 16777216 are read"},
       {"lacks-slots.pt", "has no method 'slots', which its metadata ask for"},
   }));
   CAPTURE(file);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -81,8 +82,9 @@ class HEPGEN_FASTSIM_EXPORT Engine {
   Engine& operator=(Engine&&) noexcept;
 
   /// Throws InputError if the arrays do not fit the model or hold non-finite numbers, ModelError if the model breaks
-  /// its contract.
-  SetBatch run(const SetView& sets, std::uint64_t seed, std::uint32_t stream = 0) const;
+  /// its contract. A batch that does not fit into memory is halved and tried again, down to one set; then Error names
+  /// the sizes. `stop` is looked at between batches (a network under way is not interrupted) and leads to Cancelled.
+  SetBatch run(const SetView& sets, std::uint64_t seed, std::uint32_t stream = 0, std::stop_token stop = {}) const;
 
   /// The same for tensors that live on a device already: one pass over all of them, no packing, the results stay on the
   /// engine's device. Takes the inputs over, whatever happens. Values are not checked: that would synchronise.

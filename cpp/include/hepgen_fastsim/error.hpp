@@ -30,4 +30,11 @@ class HEPGEN_FASTSIM_EXPORT InputError : public Error {
   ~InputError() override;
 };
 
+/// The caller asked to stop; nothing was returned.
+class HEPGEN_FASTSIM_EXPORT Cancelled : public Error {
+ public:
+  explicit Cancelled(const std::string& message) : Error(message) {}
+  ~Cancelled() override;
+};
+
 }  // namespace hepgen_fastsim

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "hepgen_fastsim/engine.hpp"
@@ -47,7 +48,8 @@ class HEPGEN_FASTSIM_EXPORT FastSim {
 
   /// Same (seed, stream, event id, event): same constituents, up to rounding, whatever the batch or thread.
   /// Throws InputError if columns disagree in length or a stable particle is not finite.
-  Result simulate(const GenView& events, std::uint64_t seed, std::uint32_t stream = 0) const;
+  /// `stop` is looked at between batches and leads to Cancelled.
+  Result simulate(const GenView& events, std::uint64_t seed, std::uint32_t stream = 0, std::stop_token stop = {}) const;
 
   const Metadata& metadata() const;
   const std::string& device() const;
