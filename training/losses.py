@@ -21,6 +21,9 @@ from training.networks.segments import segment_max, segment_sum
 
 #: negative log-likelihoods by head, each a value per row (particle or cell) that the head describes
 Terms = dict[str, Tensor]
+#: a tower this many resolutions above its threshold, without tracks, cannot be missing: rounding of the inputs has
+#: moved a particle away from the others of its cell
+_CERTAIN = 5.0
 #: positions are rounded to 2^-11 in the training files
 _ROUNDING = 1.05 * 2.0**-11
 
@@ -76,7 +79,8 @@ def _cell_terms(
     tracks = calorimeter.tracked(cells, has_track, p.sigma)
     response = calorimeter.respond(cells, tracks)
     logit = calorimeter.tower_logit(response.features, response.cut)
-    terms = {"tower": weighted(cross_entropy(logit, has_tower.float(), reduction="none"), weight)}
+    moved = ~has_tower & (tracks.count == 0) & (response.cut < -_CERTAIN)
+    terms = {"tower": weighted(cross_entropy(logit, has_tower.float(), reduction="none")[~moved], weight[~moved])}
 
     busy = torch.nonzero((tracks.count > 0) & trusted)[:, 0]  # [Q]
     log_prob = calorimeter.factor_log_prob(

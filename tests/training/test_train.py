@@ -138,3 +138,15 @@ def test_processes_can_be_left_out(small, monkeypatch):
     assert "--without 7,2" in changed
     assert (HepicTask(config).train.event // 100_000 == 1).all()
     assert len(HepicTask(config).train) == 8
+
+
+def test_a_hard_cell_without_its_tower_is_no_lesson():
+    batch = events(10)
+    model = Hepic()
+    losses.fit_bounds(model, batch)
+    model.calorimeters[0].resolution.data[:] = torch.tensor([0.01, 0.01, 0.01]).log()
+    before = losses.hepic_terms(model, batch)["tower22"]
+    hardest = int(batch.tower[:, 0, 0].argmax())
+    batch.tower[hardest, 0] = 0.0
+    after = losses.hepic_terms(model, batch)["tower22"]
+    assert len(after) == len(before) - 1
