@@ -134,8 +134,7 @@ def _cross_validated(a, b, n_folds, seed, settings) -> tuple[float, float, dict[
     for fold in range(n_folds):
         train = [s[f != fold] for s, f in zip((x, y), folds)]
         label = np.repeat([0, 1], [len(t) for t in train])
-        weight = np.repeat([len(label) / (2 * len(t)) for t in train], [len(t) for t in train])
-        model = HistGradientBoostingClassifier(**settings).fit(np.vstack(train), label, sample_weight=weight)
+        model = HistGradientBoostingClassifier(**settings).fit(np.vstack(train), label)
         negative, positive = (model.predict_proba(s[f == fold])[:, 1] for s, f in zip((x, y), folds))
         scores.append(auc_with_error(negative, positive))
     auc, errors = np.array(scores).T
