@@ -218,3 +218,51 @@ def test_metadata_and_identity(sim, test_models):
     assert sim.metadata["name"] == "smear"
     assert sim.device == "cpu"
     assert len(sim.sha256) == 64
+
+
+def test_versions_of_each_event_are_independent(sim):
+    gen = samples.gen(40)
+    one, three, four = sim(gen), sim(gen, n=3), sim(gen, n=4)
+    assert str(three.type).startswith("40 * 3 * var * Momentum4D[")
+    same(three[:, 0], one)
+    same(four[:, :3][:, 2], three[:, 2])
+    same(sim(gen[10:20], n=3)[:, 1], three[10:20, 1])
+    same(hf.simulate(gen, model=sim.file.path, seed=5, device="cpu", n=3)[:, 1], three[:, 1])
+    # the same particles with noise of their own: uncorrelated, where a version with itself is not
+    every = sim(gen, n=50)
+    ratio = [ak.flatten(every[:, k].pt / gen.particles[every[:, k].origin].pt).to_numpy() for k in range(50)]
+    spread = np.std([np.mean(r) for r in ratio])
+    assert spread == pytest.approx(0.1 / np.sqrt(len(ratio[0])), rel=0.3)
+    assert ak.all(every.energy >= every.pt)  # vector's behaviour
+
+
+def test_versions_have_keys_of_their_own():
+    from hepgen_fastsim.events import columns_of
+    from hepgen_fastsim.fastsim import _repeated
+
+    events = columns_of(samples.gen(3))
+    for n in (2, 7, 100, 1000):
+        top = 2**32 // (3 * n) - 1
+        events.event = np.array([0, 1, top])
+        columns, offsets, ids = _repeated(events, n)
+        assert len(np.unique(ids)) == 3 * n
+        assert offsets[-1] == len(columns["pdgid"]) == n * events.offsets[-1]
+        multiples = np.sort(np.arange(n) * 0x9E3779B9 % 2**32)
+        assert min(np.diff(multiples).min(), multiples[0] + 2**32 - multiples[-1]) > top  # nor any between 0 and top
+
+
+def test_versions_must_fit(sim):
+    gen = samples.gen(3)
+    with pytest.raises(InputError, match="n must be at least 1, found 0"):
+        sim(gen, n=0)
+    with pytest.raises(InputError, match=r"with n = 10, event ids must lie in 0 … 143165575"):
+        sim(gen, event=np.array([0, 1, 2**31]), n=10)
+    assert len(sim(gen[:0], n=2)) == 0
+
+
+def test_particles_outside_are_counted_once(test_models):
+    gen = samples.gen(20)
+    once, thrice = (hf.FastSim(test_models / "smear.pt", device="cpu") for _ in range(2))
+    once(gen)
+    thrice(gen, n=3)
+    assert once.outside == thrice.outside

@@ -17,7 +17,7 @@ from vector.backends.awkward import behavior as vector_behavior
 
 from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.errors import InputError
-from hepgen_fastsim.events import columns_of
+from hepgen_fastsim.events import GenColumns, columns_of
 from hepgen_fastsim.registry import find_model
 
 __all__ = ["DEFAULT_MODEL", "DEFAULT_SEED", "FastSim", "simulate"]
@@ -130,6 +130,8 @@ class FastSim:
         gen: ak.Array | Mapping[str, Any],
         event: np.ndarray | None = None,
         stream: int | None = None,
+        *,
+        n: int | None = None,
     ) -> ak.Array:
         """Simulate a batch of events.
 
@@ -144,6 +146,9 @@ class FastSim:
         stream
             32-bit number of the sample, another part of the key; default: that of the batch, else a checksum of the
             first event
+        n
+            independent versions of each event, drawn in one pass: the result has a further axis of this length behind
+            that of the events. The first is the one that comes without `n`, and the first k of n + 1 are those of n
 
         Returns
         -------
@@ -169,14 +174,44 @@ class FastSim:
         key = events.key() if stream is None else int(stream)
         if not (0 <= key < 2**32):
             raise InputError(f"stream must be an unsigned 32-bit integer, found {key}.")
-        out = self._load().simulate(events.columns, events.offsets, events.event, self.seed, key)
+        columns, offsets, ids = events.columns, events.offsets, events.event
+        if n is not None:
+            columns, offsets, ids = _repeated(events, int(n))
+        out = self._load().simulate(columns, offsets, ids, self.seed, key)
         if out["outside"]:
             with self._lock:
-                self.outside.update(out["outside"])
+                self.outside.update({reason: count // (n or 1) for reason, count in out["outside"].items()})
         record = ak.contents.RecordArray(
             [ak.contents.NumpyArray(out[name]) for name in RECO], list(RECO), parameters={"__record__": "Momentum4D"}
         )
-        return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(out["offsets"]), record), behavior=vector_behavior)
+        reco: Any = ak.contents.ListOffsetArray(ak.index.Index64(out["offsets"]), record)
+        if n is not None:
+            order = np.arange(n * len(events)).reshape(n, len(events)).T.ravel()  # all versions of an event together
+            reco = ak.contents.RegularArray(ak.Array(reco)[order].layout, n, zeros_length=len(events))
+        return ak.Array(reco, behavior=vector_behavior)
+
+
+_GOLDEN = 0x9E3779B9  # 2^32 over the golden ratio
+"""Distance between the ids, and so the keys, of an event's versions, modulo 2^32: multiples of it up to the n-th are at
+least 2^32 / (3 n) from each other, so that no version of one event has the key of another event's."""
+
+
+def _repeated(events: GenColumns, n: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Columns, offsets and ids of n copies of a batch, one batch after the other."""
+    if n < 1:
+        raise InputError(f"n must be at least 1, found {n}.")
+    ids = np.arange(len(events)) if events.event is None else events.event
+    limit = 2**32 // (3 * n) if n > 1 else 2**32
+    if len(ids) and not (ids.min() >= 0 and ids.max() < limit):
+        raise InputError(
+            f"with n = {n}, event ids must lie in 0 … {limit - 1}, so that all versions have random numbers of their "
+            f"own; found {ids.min()} … {ids.max()}."
+        )
+    total = events.offsets[-1]
+    starts = (total * np.arange(n))[:, None] + events.offsets[:-1]
+    keys = (np.arange(n, dtype=np.int64)[:, None] * _GOLDEN + ids) % 2**32
+    columns = {name: np.tile(column, n) for name, column in events.columns.items()}
+    return columns, np.append(starts.ravel(), n * total), keys.ravel()
 
 
 @lru_cache(maxsize=8)
@@ -191,6 +226,7 @@ def simulate(
     *,
     event: np.ndarray | None = None,
     stream: int | None = None,
+    n: int | None = None,
     **options: Any,
 ) -> ak.Array:
     """RECO constituents of GEN events, as a pure function that pickles: for coffea, Dask and other schedulers.
@@ -199,4 +235,4 @@ def simulate(
 
     >>> reco = hf.simulate(gen, model="delphes-cms", seed=42)
     """
-    return _shared(cast(Hashable, model), seed, tuple(sorted(options.items())))(events, event, stream)
+    return _shared(cast(Hashable, model), seed, tuple(sorted(options.items())))(events, event, stream, n=n)
