@@ -154,7 +154,9 @@ class Calorimeter(nn.Module):
         linear = k2 * (2.0 * a2 * t + b2)
         constant = k2 * (tracks.sigma**2 + a2 * t**2 + b2 * t + c2)
         excess = 0.5 * (linear + torch.sqrt(linear**2 + 4.0 * square * constant)) / square  # [C] GeV
-        least = torch.where(tracks.count > 0, torch.maximum(lowest, 0.9 * excess.detach()), lowest)  # [C] GeV
+        if self.training:  # the smallest tower should not be a reason to change the resolution
+            excess = excess.detach()
+        least = torch.where(tracks.count > 0, torch.maximum(lowest, 0.9 * excess), lowest)  # [C] GeV
         width = torch.sqrt(torch.log1p((spread / s) ** 2))  # [C]
         cut = ((torch.log((least + t) / s) + 0.5 * width**2) / width).clamp(-8.0, 12.0)  # [C]
         return Response(spread, width, least, cut, self.describe(cells, tracks, spread, least, cut))
