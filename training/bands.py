@@ -31,6 +31,8 @@ from hepgen_fastsim.validation.collect import Collected
 from hepgen_fastsim.validation.measure import plain_card
 from hepgen_fastsim.validation.sources import GenFile
 
+from training.evaluate import rerun_of
+
 SWAPS = 400
 TAIL = 0.3
 #: quantities of an event whose errors are correlated with each other
@@ -219,7 +221,7 @@ def judge(
     """All figures of a model; ``process``: of this one alone."""
     with tempfile.TemporaryDirectory(prefix="bands") as name:
         folder = Path(name)
-        rerun = data.with_name(f"{data.stem}_rerun.parquet")
+        rerun = rerun_of(data)
         if process:
             data, rerun = (of_process(path, process, folder) for path in (data, rerun))
         candidates = simulate(model, data, seeds, folder)

@@ -143,6 +143,12 @@ def separation(a: np.ndarray, b: np.ndarray, groups_a: np.ndarray, groups_b: np.
     return float(roc_auc_score(y, score))
 
 
+def rerun_of(data: str | Path) -> Path:
+    """The file with the same GEN events, simulated with another seed, that lies beside an event file."""
+    data = Path(data)
+    return data.with_name(f"{data.stem}_rerun.parquet")
+
+
 def summary(
     path: str | Path, data: str | Path, parity: int, seeds: int = 3, classifiers: bool = True
 ) -> dict[str, Any]:
@@ -150,7 +156,7 @@ def summary(
     data = Path(data)
     everything = event_data.load(data)
     reference, number = observables.read(data)
-    rerun, _ = observables.read(data.with_name(f"{data.stem}_rerun.parquet"))
+    rerun, _ = observables.read(rerun_of(data))
     keep = number % 2 == parity
     truth = everything.where(torch.from_numpy(keep))
     gen = observables.read_gen_jets(data)[keep]

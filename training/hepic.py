@@ -114,6 +114,8 @@ class HepicTask(Task):
     def report(self, path: Path) -> dict[str, Any]:
         from training import evaluate
 
+        if not evaluate.rerun_of(self.config.val).exists():
+            return {"report": f"none: {evaluate.rerun_of(self.config.val).name}, the floor, was not there"}
         found = evaluate.summary(path, self.config.val, parity=0)
         return {
             name: value for name, value in found.items() if name != "ms_per_event"

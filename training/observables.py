@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import awkward as ak
-import fastjet
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from hepgen_fastsim.objects.clustering import fastjet
 
 from training.data.events import species
 
@@ -86,7 +86,8 @@ def jets(reco: Reco) -> Jets:
     columns["E"] = np.sqrt((pt * np.cosh(eta)) ** 2 + mass**2)
     momenta = ak.zip(columns, with_name="Momentum4D")
     events = ak.unflatten(momenta, np.diff(reco.offsets))
-    sequence = fastjet.ClusterSequence(events, fastjet.JetDefinition(fastjet.antikt_algorithm, 0.5))
+    module = fastjet()
+    sequence = module.ClusterSequence(events, module.JetDefinition(module.antikt_algorithm, 0.5))
     found = sequence.inclusive_jets(min_pt=JET_PT)
     inside = sequence.constituents(min_pt=JET_PT)
     px, py, pz, energy = (ak.flatten(found[name]).to_numpy() for name in ("px", "py", "pz", "E"))

@@ -150,3 +150,9 @@ def test_a_hard_cell_without_its_tower_is_no_lesson():
     batch.tower[hardest, 0] = 0.0
     after = losses.hepic_terms(model, batch)["tower22"]
     assert len(after) == len(before) - 1
+
+
+def test_no_rerun_no_report(tmp_path):
+    task = HepicTask.__new__(HepicTask)
+    task.config = HepicConfig(data=tmp_path / "a.parquet", val=tmp_path / "b.parquet", out=tmp_path / "m.pt")
+    assert "b_rerun.parquet" in task.report(tmp_path / "m.pt")["report"]

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""The guard counts, and the judgement's tables say, what a file with known faults holds."""
+
+from __future__ import annotations
+
+import awkward as ak
+import hepgen_fastsim as hf
+import numpy as np
+import pytest
+import samples
+
+from training import bands, guard
+from training.bands_table import markdown
+
+
+class Faulty:
+    """A detector that returns GEN, with known faults in every batch."""
+
+    def __init__(self, *_, **__):
+        self.sim = None
+
+    def __call__(self, gen):
+        p = gen["particles"][gen["particles"].status == 1]
+        names = ("pt", "eta", "phi", "mass")
+        columns = {name: np.array(ak.to_numpy(ak.flatten(getattr(p, name)))) for name in names}
+        columns |= {"d0": np.zeros(len(columns["pt"])), "dz": np.zeros(len(columns["pt"]))}
+        columns["pt"][0] = np.nan
+        columns["dz"][1] = np.inf
+        columns["pt"][2] = 0.0
+        columns["eta"][3] = 7.0
+        columns["pt"][4] = 20_000.0
+        columns["eta"][4] = 0.0
+        return ak.unflatten(ak.zip(columns), ak.num(p.pt))
+
+
+def test_guard_counts_faults(monkeypatch, tmp_path):
+    gen = samples.gen(30)
+    monkeypatch.setattr(hf, "read", lambda path, batch_size: [gen])
+    monkeypatch.setattr(hf, "FastSim", Faulty)
+    found = guard.count("any", "any", 60)
+    assert found["events"] == 60
+    assert found["not_finite"] == 2 * 2
+    assert found["out_of_range"] == 2 * 3
+    assert found["energy_gained"] == 2  # the event of the 20 TeV constituent
+    assert found["largest_pt"] == pytest.approx(20_000.0)
+
+
+def cell(name, of_band, counted=True):
+    """A cell as `hepgen_fastsim.validation` gives it."""
+    return {
+        "observable": name,
+        "process": "qcd",
+        "of_band": of_band,
+        "ratio": 1.5 * of_band,
+        "shift": 0.1,
+        "n_reference": 100,
+        "counted": counted,
+    }
+
+
+def test_tables_list_every_cell_outside():
+    cells = [cell("jet.pt", 0.5), cell("jet.mass", 1.25), cell("met", 2.5), cell("ht", 3.0, counted=False)]
+    summary = {"n_inside": 1, "n_cells": 3, "share_inside": 1 / 3, "n_beyond_twice": 1, "median_ratio": 1.2}
+    rate = {"edges": [0, 1, 2], "candidate": [0.5, 0.7], "reference": [0.5, 0.6], "pull": [0.0, 3.5]}
+    text = markdown(
+        {
+            "events": {"matched": 800},
+            "half": "even",
+            "seeds": 5,
+            "summary": summary | {"worst": cells[2]},
+            "rerun_inside": 0.95,
+            "counts": {"n_constituents": 1000, "n_unusable": 0, "n_out_of_range": 0},
+            "cells": cells,
+            "responses": [{"pt": [20.0, 40.0], "eta": [0.0, 1.3], "n": 3}],
+            "rates": {"track.efficiency.pt": rate | {"n_reference": [200, 200]}},
+            "correlations": [{"pair": ["tracks", "HT"], "model": 0.1, "rerun": 0.2, "error": 0.03}],
+        }
+    )
+    assert "| 1 of 3 (33.3%) |" in text
+    assert "| met | qcd | 2.50 | 3.75 |" in text
+    assert "| jet.mass | qcd | 1.25 |" in text
+    assert text.index("| met | qcd") < text.index("| jet.mass | qcd")
+    assert "| ht |" not in text
+    assert "| track.efficiency.pt | 2 | 1 | 1–2: 0.7000 (0.6000), +3.5 σ |" in text
+    assert "| 20–40 | 0.0–1.3 | 3 | too few |" in text
+
+
+def test_response_figures():
+    # a flat response between 0.5 and 1.5: median 1, half of the central 68.27 %, two fifths beyond 0.3
+    found = bands.figures(np.linspace(0.5, 1.5, 100_001))
+    assert found == pytest.approx([1.0, 0.34134, 0.4], abs=1e-4)
+
+
+def test_exchanged_samples_differ_by_chance_alone():
+    random = np.random.default_rng(1)
+    n = 4000
+    a, b = ((random.normal(1.0, 0.1, n), np.arange(n)) for _ in range(2))
+    flips = random.integers(0, 2, (n, 200)).astype(bool)
+    chance = bands._exchanged(a, b, flips)
+    # 1.96 times the error of a difference of medians, sqrt(pi / 2) sigma sqrt(2 / n)
+    assert chance[0] == pytest.approx(1.96 * np.sqrt(np.pi / 2) * 0.1 * np.sqrt(2 / n), rel=0.25)
