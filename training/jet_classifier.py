@@ -46,7 +46,7 @@ def leading(generator: torch.Generator) -> int:
 
 
 def turned(features: Tensor, offsets: Tensor, generator: torch.Generator) -> Tensor:
-    """Constituents [T, 3] with every jet rotated about its axis by a random angle, and mirrored in half of the cases."""
+    """Constituents [T, 3] with every jet rotated about its axis by a random angle, and every other one mirrored."""
     n_jets = offsets.size(0) - 1
     angle = 2 * math.pi * torch.rand(n_jets, generator=generator)  # [B]
     side = 2.0 * torch.randint(2, (n_jets,), generator=generator) - 1.0  # [B]
@@ -166,7 +166,7 @@ def report(path: Path, jets: Jets, which: Tensor) -> dict[str, Any]:
     return found
 
 
-DEFAULTS = {"epochs": 30, "batch": 128, "rate": 2e-3}
+DEFAULTS = {"epochs": 16, "batch": 128, "rate": 2e-3}
 
 
 def main() -> None:
@@ -188,6 +188,7 @@ def main() -> None:
     jets = jet_data.load([options.data / f"{name}.parquet" for name in CLASSES])
     parts = jet_data.split(len(jets), SHARES, options.seed)
     model = JetClassifier()
+    torch.jit.script(model)  # what cannot be exported should fail before it is trained
     history = fit(model, jets, parts, options)
     described = metadata(jets, parts[0], options)
     described["metrics"] = {"validation": min(history, key=lambda row: row["validation"])}

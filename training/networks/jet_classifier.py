@@ -13,14 +13,11 @@ from torch.nn.functional import leaky_relu
 
 from training.networks.segments import lengths_to_index, segment_sum
 
-#: a sum over constituents enters divided by this, a mean as it is
-_TYPICAL = 50.0
 
-
-def pool(values: Tensor, index: Tensor, counts: Tensor) -> Tensor:
-    """Mean and scaled sum of values [T, K] over each set, [B, 2 K]; zeros for an empty set."""
+def pool(values: Tensor, index: Tensor, counts: Tensor, typical: float = 50.0) -> Tensor:
+    """Mean, and sum over a ``typical`` number, of values [T, K] over each set, [B, 2 K]; zeros for an empty set."""
     total = segment_sum(values, index, counts.size(0))  # [B, K]
-    return torch.cat([total / counts.clamp(min=1.0).unsqueeze(1), total / _TYPICAL], 1)
+    return torch.cat([total / counts.clamp(min=1.0).unsqueeze(1), total / typical], 1)
 
 
 class Exchange(nn.Module):
