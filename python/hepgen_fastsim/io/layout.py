@@ -39,6 +39,8 @@ class Class:
     version: int
     base: str
     members: tuple[Member, ...]
+    ranged: tuple[str, ...] = ()
+    """Members with a range in their comment, which ROOT's checksum of the class covers."""
 
 
 def _members(text: str) -> tuple[Member, ...]:
@@ -83,10 +85,13 @@ _DECLARED = {
 }
 
 
+_RANGED = {"GenParticle": ("PID", "Status", "M1", "M2", "D1", "D2", "E", "Px", "Py", "Pz", "T", "X", "Y", "Z")}
+
+
 def _class(head: str, members: str) -> Class:
     name, _, rest = head.partition("(")
     version, _, base = rest.partition("):")
-    return Class(name, int(version), base, _members(members) if members else ())
+    return Class(name, int(version), base, _members(members) if members else (), _RANGED.get(name, ()))
 
 
 CLASSES: dict[str, Class] = {c.name: c for c in (_class(*item) for item in _DECLARED.items())}

@@ -59,6 +59,15 @@ class PartFile:
                 f"output {self.path} exists already; another name or --overwrite (overwrite=True) is expected."
             )
 
+    def adopt(self) -> None:
+        """Go on with a file that another library has made anew under the part's name."""
+        descriptor = os.open(self.part, os.O_RDWR)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.file.close()
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+
     def commit(self) -> None:
         """Flush to the disk and take the final name; raises OSError if the disk refuses."""
         self.file.close()
