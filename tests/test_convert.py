@@ -10,8 +10,9 @@ import pytest
 import uproot
 from hepgen_fastsim.cli import main
 from hepgen_fastsim.convert import convert
-from hepgen_fastsim.convert_match import CMS, arrive, match_towers, match_tracks
+from hepgen_fastsim.convert_match import match_towers, match_tracks
 from hepgen_fastsim.errors import InputError
+from hepgen_fastsim.helix import follow
 
 
 def particle(pdgid, pt, eta, phi, charge, mass=0.0, vertex=(0.0, 0.0, 0.0), status=1):
@@ -36,10 +37,10 @@ RECORD = [
 
 def write(path, drop=()):
     """One event of `RECORD` and one without anything, in a file without references."""
-    arrival = arrive(*_columns("pt", "eta", "phi", "charge"), np.array([[p[k] for k in "XYZ"] for p in RECORD]), CMS)
+    arrival = follow(*_columns("pt", "eta", "phi", "charge"), np.array([[p[k] for k in "XYZ"] for p in RECORD]))
     track = {"PID": [-211, 211], "Charge": [-1, 1], "PT": [20.5, 1.9], "Eta": [-1.0, 0.3], "Phi": [2.0, 0.1]}
-    photon = {"ET": [11.5], "Eta": [arrival.eta[3] + 0.01], "Phi": [arrival.phi[3] - 0.005]}
-    neutral = {"ET": [4.0, 1.0], "Eta": [arrival.eta[2] + 0.03, 4.0], "Phi": [arrival.phi[2] - 0.04, -1.5]}
+    photon = {"ET": [11.5], "Eta": [arrival.eta_out[3] + 0.01], "Phi": [arrival.phi_out[3] - 0.005]}
+    neutral = {"ET": [4.0, 1.0], "Eta": [arrival.eta_out[2] + 0.03, 4.0], "Phi": [arrival.phi_out[2] - 0.04, -1.5]}
     branches = {"Particle": {name: [p[name] for p in RECORD] for name in PARTICLE}}
     branches |= {"EFlowTrack": track, "EFlowPhoton": photon, "EFlowNeutralHadron": neutral}
     types, arrays = {}, {}
@@ -137,37 +138,10 @@ def test_command(tmp_path, capfd):
     assert len(pq.read_table(out)) == 1
 
 
-def test_arrival():
-    # straight: the same direction from the origin; a curler of pT 0.3 GeV at eta 0.1 leaves through the endcap
-    none = np.zeros((1, 3))
-    one = np.ones(1)
-    out = arrive(5 * one, 0.7 * one, 0.4 * one, 0 * one, none)
-    assert (out.eta[0], out.phi[0], out.track_phi[0]) == pytest.approx((0.7, 0.4, 0.4), abs=1e-6)
-    assert arrive(0.3 * one, 0.1 * one, 0 * one, one, none).eta[0] > 1.5
-    # at 20 GeV, sin(dphi) = R / 2r, r = pT / (0.3 B)
-    out = arrive(20 * one, 0 * one, 0 * one, one, none)
-    assert np.sin(-out.phi[0]) == pytest.approx(1.29 / 2 / (20 / (0.299792458 * 3.8)), rel=1e-6)
-    # the torch version, which the network uses, agrees
-    import torch
-
-    from training.networks.helix import propagate
-
-    random = np.random.default_rng(3)
-    n = 500
-    pt, eta, phi = np.exp(random.normal(0, 1, n)), random.uniform(-4, 4, n), random.uniform(-3, 3, n)
-    charge, vertex = random.choice([-1, 0, 1], n), random.normal(0, 50, (n, 3))
-    mine = arrive(pt, eta, phi, charge, vertex)
-    given = (torch.from_numpy(np.asarray(a, np.float64)) for a in (pt, eta, phi, charge, vertex))
-    other = propagate(*given, *CMS)
-    np.testing.assert_allclose(mine.eta, other.eta, atol=1e-6)
-    np.testing.assert_allclose(np.cos(mine.phi - other.phi.numpy()), 1, atol=1e-9)
-    np.testing.assert_allclose(np.cos(mine.track_phi - other.track_phi.numpy()), 1, atol=1e-9)
-
-
 def test_nearest_pairs_first_and_each_particle_once():
     gen = {"pt": np.array([10.0, 10.0, 9.0]), "eta": np.array([0.0, 0.01, 0.0]), "charge": np.array([1, 1, -1])}
     gen |= {"pdgid": np.array([211, 211, -211]), "energy": np.array([10.0, 10.0, 9.0])}
-    where = arrive(gen["pt"], gen["eta"], np.zeros(3), 0 * gen["charge"], np.zeros((3, 3)))
+    where = follow(gen["pt"], gen["eta"], np.zeros(3), 0 * gen["charge"], np.zeros((3, 3)))
     tracks = match_tracks(np.array([0.004, 0.0]), np.zeros(2), np.array([10.0, 10.0]), np.array([1, 1]), gen, where)
     assert tracks.tolist() == [1, 0]  # the second is the better partner of the first particle
     far = match_tracks(np.array([0.2]), np.zeros(1), np.array([10.0]), np.array([1]), gen, where)

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 import uproot
 
 from hepgen_fastsim import convert_match
-from hepgen_fastsim.convert_match import CMS, Magnet
 from hepgen_fastsim.errors import InputError
+from hepgen_fastsim.helix import CMS, Magnet, follow
 
 __all__ = ["Converted", "convert"]
 
@@ -332,18 +332,16 @@ def _by_distance(
             continue
         own = {name: gen[name][rows] for name in ("pdgid", "pt", "eta", "charge", "energy")}
         vertex = np.stack([gen[name][rows] for name in ("vx", "vy", "vz")], axis=1)
-        arrival = convert_match.arrive(own["pt"], own["eta"], gen["phi"][rows], own["charge"], vertex, magnet)
+        path = follow(own["pt"], own["eta"], gen["phi"][rows], own["charge"], vertex, magnet)
         inside = [slice(part[event], part[event + 1]) for part in parts]
         r, part = reco[0], inside[0]
-        found = convert_match.match_tracks(
-            r["eta"][part], r["phi"][part], r["pt"][part], r["charge"][part], own, arrival
-        )
+        found = convert_match.match_tracks(r["eta"][part], r["phi"][part], r["pt"][part], r["charge"][part], own, path)
         leaders[0][part] = np.where(found >= 0, rows[found], -1)
         tracked = np.zeros(len(rows), bool)
         tracked[found[found >= 0]] = True
         for k in (1, 2):
             r, part = reco[k], inside[k]
-            found = convert_match.match_towers(CODES[k], r["eta"][part], r["phi"][part], own, arrival, tracked)
+            found = convert_match.match_towers(CODES[k], r["eta"][part], r["phi"][part], own, path, tracked)
             leaders[k][part] = np.where(found >= 0, rows[found], -1)
     contributes = np.zeros(len(gen_event), bool)
     for leader in leaders:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hepgen_fastsim import geometry
 from synthetic import call, gen, noise_for
 
-from training import geometry
 from training.networks.hepic import Hepic
 
 

@@ -17,9 +17,9 @@ import math
 from typing import NamedTuple
 
 import torch
+from hepgen_fastsim import geometry
 from torch import Tensor, nn
 
-from training import geometry
 from training.networks.flows import SplineFlow, mlp, normal_log_prob, squash, squash_log_slope, unsquash
 from training.networks.segments import segment_argmax, segment_sum
 

@@ -19,9 +19,9 @@ import math
 from typing import NamedTuple
 
 import torch
+from hepgen_fastsim import geometry
 from torch import Tensor, nn
 
-from training import geometry
 from training.networks.calorimeter import Calorimeter, Cells, remeasured, select, select_tracks
 from training.networks.flows import SplineFlow, mlp, squash, squash_log_slope, unsquash
 from training.networks.helix import propagate

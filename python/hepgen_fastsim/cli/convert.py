@@ -48,7 +48,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     from hepgen_fastsim.convert import convert
-    from hepgen_fastsim.convert_match import Magnet
+    from hepgen_fastsim.helix import Magnet
 
     done = convert(
         options.input,

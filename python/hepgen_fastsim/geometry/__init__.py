@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from hepgen_fastsim.errors import InputError
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -27,10 +29,21 @@ class Calorimeter:
     fractions: dict[int, float]  #: |pdgid| -> share of the energy
     default_fraction: float  #: of every other species
 
+    def edges(self, eta: np.ndarray, phi: np.ndarray) -> np.ndarray:
+        """Edges of the cells that hold positions [n]: float64 [n, 4], lower and upper eta, lower and upper phi [rad].
+
+        Intervals are closed above, as Delphes' are; positions beyond the last ring count to it.
+        """
+        ring = np.clip(np.searchsorted(self.eta_edges, eta, side="left") - 1, 0, len(self.cells) - 1)  # [n]
+        width = 2.0 * np.pi / self.cells[ring]  # [n]
+        column = np.clip(np.ceil((np.asarray(phi, np.float64) + np.pi) / width) - 1, 0, self.cells[ring] - 1)  # [n]
+        low = column * width - np.pi
+        return np.stack([self.eta_edges[ring], self.eta_edges[ring + 1], low, low + width], axis=1)
+
 
 @dataclass(frozen=True)
 class Geometry:
-    """A solenoid and its calorimeters."""
+    """A solenoid and its calorimeters; where a particle goes is in `hepgen_fastsim.helix`."""
 
     name: str
     field: float  #: T
@@ -44,6 +57,9 @@ def load(name: str | Path) -> Geometry:
     path = Path(name)
     if path.suffix != ".toml":
         path = Path(__file__).with_name(f"{name}.toml")
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in Path(__file__).parent.glob("*.toml")))
+        raise InputError(f"there is no geometry '{name}'; the path of a TOML file is expected, or one of {known}.")
     document = tomllib.loads(path.read_text())
     magnet = document["magnet"]
     return Geometry(
@@ -61,12 +77,12 @@ def _calorimeter(table: dict[str, Any], path: Path) -> Calorimeter:
     for rings in table["rings"]:
         eta = np.array(rings["eta"]) if "eta" in rings else np.linspace(rings["from"], rings["to"], rings["count"] + 1)
         if edges and edges[-1][-1] != eta[0]:
-            raise ValueError(f"{path}: {table['name']}: expected rings from eta {edges[-1][-1]} on, found {eta[0]}")
+            raise InputError(f"{path}: {table['name']}: expected rings from eta {edges[-1][-1]} on, found {eta[0]}")
         edges.append(eta)
         cells += [rings["cells"]] * (len(eta) - 1)
     eta_edges = np.unique(np.concatenate(edges))
     if not np.allclose(eta_edges, -eta_edges[::-1], atol=1e-9):
-        raise ValueError(f"{path}: {table['name']}: expected rings symmetric in eta, found {eta_edges.tolist()}")
+        raise InputError(f"{path}: {table['name']}: expected rings symmetric in eta, found {eta_edges.tolist()}")
     return Calorimeter(
         name=table["name"],
         pdgid=int(table["pdgid"]),
