@@ -30,14 +30,12 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--links", choices=("auto", "references", "matching"), default="auto", help="default: %(default)s"
     )
-    for name, default, unit, words in (
-        ("field", 3.8, "T", "magnetic field, for matching"),
-        ("radius", 1.29, "m", "radius of the tracking volume, for matching"),
-        ("half-length", 3.0, "m", "half of its length, for matching"),
-    ):
-        parser.add_argument(
-            f"--{name}", type=float, default=default, metavar=unit, help=f"{words}; default: %(default)s"
-        )
+    parser.add_argument(
+        "--geometry",
+        default="cms",
+        metavar="NAME|TOML",
+        help="detector in which particles are followed, for matching; default: %(default)s",
+    )
     parser.add_argument("--entry-start", type=int, default=0, metavar="I", help="first entry of each input")
     parser.add_argument("--entry-stop", type=int, metavar="J", help="entry to stop before")
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
@@ -48,6 +46,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     from hepgen_fastsim.convert import convert
+    from hepgen_fastsim.geometry import load
     from hepgen_fastsim.helix import Magnet
 
     done = convert(
@@ -57,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         tree=options.tree,
         acceptance=options.acceptance,
         links=options.links,
-        magnet=Magnet(options.field, options.radius, options.half_length),
+        magnet=Magnet.of(load(options.geometry)),
         entry_start=options.entry_start,
         entry_stop=options.entry_stop,
         overwrite=options.overwrite,
