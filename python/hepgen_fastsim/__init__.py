@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from hepgen_fastsim.errors import Error, InputError, ModelError
 
 if TYPE_CHECKING:
-    from hepgen_fastsim import cards, errors, io, metrics, objects
+    from hepgen_fastsim import cards, errors, io, metrics, objects, validation
     from hepgen_fastsim._core_loader import cmake_prefix
     from hepgen_fastsim.demo import sample
     from hepgen_fastsim.fastsim import FastSim, simulate
@@ -48,6 +48,7 @@ __all__ = [
     "reconstruct",
     "sample",
     "simulate",
+    "validation",
 ]
 
 _NAMES = {  # public name -> module that defines it
@@ -61,7 +62,7 @@ _NAMES = {  # public name -> module that defines it
     "open_output": "hepgen_fastsim.io",
     "reconstruct": "hepgen_fastsim.objects.reconstruction",
 }
-_MODULES = ("cards", "errors", "io", "metrics", "objects")
+_MODULES = ("cards", "errors", "io", "metrics", "objects", "validation")
 
 
 def __getattr__(name: str) -> Any:

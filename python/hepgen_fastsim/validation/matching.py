@@ -62,7 +62,8 @@ def match(files: list[Source | GenFile]) -> Matched:
         order = np.arange(sizes[0])
         return Matched(order if not unique else numbers[0], [order] * len(files), "order")
     listed = "; ".join(
-        f"{file.path}: {len(n)} events, numbers {n.min()} to {n.max()}" for file, n in zip(files, numbers)
+        f"{path}: {len(n)} events, numbers {n.min()} to {n.max()}"
+        for path, n in {file.path: n for file, n in zip(files, numbers) if len(n)}.items()
     )
     reason = "no event number occurs in all of them" if unique else "event numbers occur more than once"
     raise InputError(

@@ -152,9 +152,9 @@ def _jets(jets: ak.Array, c: Constituents) -> dict[str, np.ndarray]:
     total = np.bincount(of, c.pt[rows], len(n))
     out["n"] = n.astype(np.float64)
     out["width"] = np.bincount(of, c.pt[rows] * distance, len(n)) / total
-    sums = (np.bincount(of, column[rows], len(n)) for column in (c.px, c.py, c.pz, c.energy))
+    px, py, pz, energy = (np.bincount(of, column[rows], len(n)) for column in (c.px, c.py, c.pz, c.energy))
     tau = nsubjettiness(
-        JetList(*sums, offsets, rows, of), c, FatJets(radius=0.5, nsubjettiness=Nsubjettiness(axes="kt"))
+        JetList(px, py, pz, energy, offsets, rows, of), c, FatJets(radius=0.5, nsubjettiness=Nsubjettiness(axes="kt"))
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         out["tau21"] = np.where(tau[:, 0] > 0, tau[:, 1] / tau[:, 0], 0.0)

@@ -112,7 +112,8 @@ def _bands(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.nd
             continue
         with np.errstate(divide="ignore", invalid="ignore"):
             off.append(np.abs(_figures(ratio[label]) / _figures(ratio[~label]) - 1))
-    return np.nanquantile(np.array(off), 0.95, axis=0)
+    columns = (column[np.isfinite(column)] for column in np.array(off).reshape(-1, len(QUANTITIES)).T)
+    return np.array([np.quantile(column, 0.95) if len(column) else np.nan for column in columns])
 
 
 def rate_tables(

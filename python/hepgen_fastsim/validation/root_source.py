@@ -32,7 +32,8 @@ class RootSource(Source):
 
     def _open(self) -> None:
         try:
-            file = uproot.open(self.path)
+            # mapped, so that nothing stays open after a file that turns out to be none
+            file = uproot.open(self.path, handler=uproot.source.file.MemmapSource)
             names = file.keys(cycle=False)
             if self._name not in names:
                 near = difflib.get_close_matches(self._name, names, n=1)
@@ -43,7 +44,7 @@ class RootSource(Source):
             self._check()
             self.n_events = self._tree.num_entries
             self.provenance = json.loads(str(file[SIDE_OBJECT])) if SIDE_OBJECT in names else {}
-            self.format = "ROOT, flat" if SIDE_OBJECT in names else "ROOT, Delphes"
+            self.format = "ROOT, flat" if self._flat else "ROOT, Delphes"
             if "Event.Number" in self._there:
                 self.number = self._per_event("Event.Number")
             else:

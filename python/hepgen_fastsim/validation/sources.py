@@ -60,7 +60,8 @@ class Cursor:
         self._rewind()
 
     def _rewind(self) -> None:
-        self._batches, self._kept, self._first, self._next = self._begin(), [], 0, 0
+        self._batches, self._first, self._next = self._begin(), 0, 0
+        self._kept: list[ak.Array] = []
 
     def take(self, rows: np.ndarray) -> ak.Array:
         """These rows (int64 [n], in any order), in their order."""
@@ -195,7 +196,7 @@ def open_source(path: str | os.PathLike[str]) -> Source:
         raise InputError(f"input {name} does not exist.") from None
     except OSError as error:
         raise InputError(f"input {name} cannot be read: {error.strerror or error}.") from error
-    if compression:
+    if compression and kind in ("root", "parquet"):
         raise InputError(f"{name} is packed with {compression}; unpack it first.")
     if kind == "root":
         from hepgen_fastsim.validation.root_source import RootSource

@@ -24,24 +24,24 @@ def _distances(values, event, second, times, flip):
     n_replicas], how often an event counts; flip bool [n_events, n_replicas], whether its samples are exchanged.
     """
     n_replicas = times.shape[1]
-    step = np.zeros((2, n_replicas))
+    norm = np.zeros((2, n_replicas))
     for i in range(len(values)):
         for r in range(n_replicas):
-            step[int(second[i] != flip[event[i], r]), r] += times[event[i], r]
-    for r in range(n_replicas):
-        step[0, r] = 1.0 / step[0, r]
-        step[1, r] = -1.0 / step[1, r]
-    difference, total = np.zeros(n_replicas), np.zeros(n_replicas)
+            norm[int(second[i] != flip[event[i], r]), r] += times[event[i], r]
+    norm = 1.0 / norm
+    below, total = np.zeros((2, n_replicas)), np.zeros(n_replicas)  # counts, so that equal samples differ by exactly 0
     for i in range(len(values)):
         gap = values[i] - values[i - 1] if i > 0 else 0.0
         e, mine = event[i], second[i]
         if gap > 0:
             for r in range(n_replicas):
-                total[r] += abs(difference[r]) * gap
+                total[r] += abs(below[0, r] * norm[0, r] - below[1, r] * norm[1, r]) * gap
         for r in range(n_replicas):
-            difference[r] += times[e, r] * (step[1, r] if mine != flip[e, r] else step[0, r])
+            other = mine != flip[e, r]
+            below[0, r] += 0.0 if other else times[e, r]
+            below[1, r] += times[e, r] if other else 0.0
     for r in range(n_replicas):
-        if not (np.isfinite(step[0, r]) and np.isfinite(step[1, r])):
+        if not (np.isfinite(norm[0, r]) and np.isfinite(norm[1, r])):
             total[r] = np.nan  # a sample without values
     return total
 

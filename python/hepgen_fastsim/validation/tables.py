@@ -161,8 +161,8 @@ def figures_of_tests(tests: dict[str, dict[str, Any]]) -> str:
 
         words = {"c2st, jets": "classifier on jets, AUC", "c2st, events": "classifier on events, AUC"}.get(name, name)
         best = "0.5" if digits else "0"
-        columns = (shown(r["value"], r["error"]), shown(r["floor"], r["floor_error"]), best)
-        columns += (f"{r['details']['n_reference']:,}", f"{r['details']['n_candidate']:,}")
+        columns = [shown(r["value"], r["error"]), shown(r["floor"], r["floor_error"]), best]
+        columns += [f"{r['details']['n_reference']:,}", f"{r['details']['n_candidate']:,}"]
         rows.append(_row(words, (f"<td>{c}</td>" for c in columns)))
     return table(
         ["test", "candidate", "rerun", "no difference", "n ref.", "n cand."], rows, "Classifier tests and distances"
