@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The bundled model `delphes-cms` from end to end."""
+"""The bundled models `delphes-cms` and `delphes-atlas` from end to end."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def test_same_events_same_constituents(sim, gen, way):
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-def test_constituents_are_of_the_three_kinds(sim, gen):
+@pytest.mark.parametrize("model", ["delphes-cms", "delphes-atlas"])
+def test_constituents_are_of_the_three_kinds(model, gen):
+    sim = hf.FastSim(model, device="cpu", seed=3)
     reco = sim(gen)
     track = reco.charge != 0
     source = gen.particles[reco.origin]
@@ -77,6 +79,24 @@ def test_constituents_are_of_the_three_kinds(sim, gen):
     assert ak.all((reco.phi > -np.pi - 1e-6) & (reco.phi <= np.pi + 1e-6))
     assert ak.all(reco.pt > 0)
     assert not sim.outside or sum(sim.outside.values()) < 0.001 * ak.count(gen.particles.pt)
+
+
+@pytest.mark.parametrize("model", ["delphes-cms", "delphes-atlas"])
+def test_models_say_how_good_they_are(model):
+    metadata = hf.FastSim(model, device="cpu").metadata
+    metrics = metadata["metrics"]
+    assert metadata["name"] == model
+    assert metrics["not_finite"] == metrics["out_of_range"] == 0
+    assert 0.8 < metrics["w1_ratio_mean"] < 1.2  # of a perfect model: 1
+    assert {"jet.mass.ttbar", "met.qcd", "track.pt"} <= set(metrics["w1_ratio"])
+    assert len(metadata["provenance"]["data"]) == 2
+
+
+def test_two_detectors_differ(sim, gen):
+    # the noise term of the ATLAS card's ECal is smaller: more photons are significant
+    atlas = hf.FastSim("delphes-atlas", device="cpu", seed=3)(gen)
+    photons = [ak.count(reco.pt[reco.pdgid == 22]) for reco in (sim(gen), atlas)]
+    assert photons[1] > 2 * photons[0]
 
 
 @pytest.mark.data

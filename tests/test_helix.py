@@ -75,7 +75,7 @@ def test_edges_hold_their_positions():
 
 
 def test_unknown_geometry():
-    with pytest.raises(InputError, match="no geometry 'alice'; .* one of atlas, cms"):
+    with pytest.raises(InputError, match=r"no geometry 'alice'; .* one of atlas, cms"):
         geometry.load("alice")
 
 
