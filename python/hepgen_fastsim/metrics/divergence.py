@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hepgen_fastsim.errors import InputError
-from hepgen_fastsim.metrics.result import Result, clean_values, counts_of, out_of_range, with_floor
+from hepgen_fastsim.metrics.result import Result, clean_values, cleaned, counts_of, out_of_range, with_floor
 
 __all__ = ["kld"]
 
@@ -38,9 +38,7 @@ def kld(
     n_bootstrap: Poisson resamplings of the histograms for the error
     seed: of the resampling
     """
-    names = ("reference", "candidate", "rerun")
-    cleaned = [None if v is None else clean_values(v, n) for v, n in zip((reference, candidate, rerun), names)]
-    values = [None if pair is None else pair[0] for pair in cleaned]
+    values, bad = cleaned(clean_values, reference, candidate, rerun)
     if np.ndim(bins) == 0:
         if int(bins) != bins or bins < 2:
             raise InputError(f"bins should be a number of at least 2, or edges, got {bins!r}")
@@ -71,7 +69,7 @@ def kld(
         finite = np.isfinite(spread).all()
         return divergence(p, q), float(np.std(spread, ddof=1)) if finite else np.inf, {}
 
-    counts = counts_of(len(values[0]), len(values[1]), cleaned[0][1], cleaned[1][1])
+    counts = counts_of(len(values[0]), len(values[1]), *bad)
     counts["n_out_of_range"] = out_of_range(values[0], values[1])
     result = with_floor("kld", measure, *values, counts)
     result.details["edges"] = edges.tolist()

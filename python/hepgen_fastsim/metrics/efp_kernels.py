@@ -10,6 +10,7 @@ meaning.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -20,7 +21,7 @@ from hepgen_fastsim.metrics.simd import TILE_COLUMNS, TILE_ROWS, multiply_tile
 __all__ = ["EE", "HADR", "HADRDOT", "run_plan"]
 
 _FAST = {"reassoc", "contract", "nsz"}
-_OPTIONS = {"nogil": True, "cache": True, "fastmath": _FAST, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {"nogil": True, "cache": True, "fastmath": _FAST, "error_model": "numpy"}
 
 HADR, HADRDOT, EE = 0, 1, 2
 

@@ -16,7 +16,7 @@ small integers. `_walk_order` computes that walk, so that column 57 is the same 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations, product
 
@@ -109,7 +109,7 @@ def _connected_simple_graphs(max_edges: int) -> dict[tuple[int, int], list[Edges
             closures = (
                 g + (pair,) for g in graphs.get((n, e - 1), ()) for pair in combinations(range(n), 2) if pair not in g
             )
-            unique = {}
+            unique: dict[Hashable, Edges] = {}
             for edges in (*leaves, *closures):
                 unique.setdefault(canonical_form(n, edges, (1,) * e), edges)
             graphs[(n, e)] = list(unique.values())

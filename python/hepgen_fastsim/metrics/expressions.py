@@ -148,14 +148,12 @@ class Expressions:
             canonical = self.intern(("chain", min(piece, backwards)))
             return canonical if piece <= backwards else self.intern(("T", canonical))
 
-        best = None
+        options = []
         for k in range(1, len(links), 2):
             option = (part(links[:k]), links[k], part(links[k + 1 :]))
             needed = self.closure(option[0]) | self.closure(option[2])
-            score = (sum(self.cost(x) for x in needed), k < len(links) // 2)
-            if best is None or score < best[0]:
-                best = (score, option)
-        return best[1]
+            options.append(((sum(self.cost(x) for x in needed), k < len(links) // 2), option))
+        return min(options, key=lambda pair: pair[0])[1]
 
     def operands(self, number: int) -> tuple[int, ...]:
         node = self.nodes[number]

@@ -27,7 +27,15 @@ import numpy as np
 
 from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.metrics.efp import efps
-from hepgen_fastsim.metrics.result import Result, clean_features, clean_jets, counts_of, out_of_range, with_floor
+from hepgen_fastsim.metrics.result import (
+    Result,
+    clean_features,
+    clean_jets,
+    cleaned,
+    counts_of,
+    out_of_range,
+    with_floor,
+)
 
 __all__ = ["features_of", "fpd", "frechet_distance", "kpd"]
 
@@ -102,7 +110,7 @@ def fpd(
         raise InputError(f"scheme must be one of {', '.join(SCHEMES)}, got {scheme!r}")
     if n_points < 2 or n_batches < 1:
         raise InputError(f"FPD needs at least two points and one batch, got {n_points} and {n_batches}")
-    features, counts = _features((reference, candidate, rerun), coords)
+    features, counts = _features(reference, candidate, rerun, coords)
 
     def measure(x: np.ndarray, y: np.ndarray) -> tuple[float, float, dict[str, Any]]:
         x, y = _normalised(x, y) if normalise else (x, y)
@@ -113,14 +121,14 @@ def fpd(
     return with_floor("fpd", measure, *features, counts)
 
 
-def _features(samples: tuple[Any, ...], coords: str | None) -> tuple[list[np.ndarray | None], dict[str, int]]:
-    names = ("reference", "candidate", "rerun")
-    cleaned = [None if s is None else features_of(s, n, coords) for s, n in zip(samples, names)]
-    features = [None if pair is None else pair[0] for pair in cleaned]
+def _features(
+    reference: Any, candidate: Any, rerun: Any, coords: str | None
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray | None], dict[str, int]]:
+    features, bad = cleaned(lambda sample, name: features_of(sample, name, coords), reference, candidate, rerun)
     widths = [f.shape[1] for f in features if f is not None]
     if len(set(widths)) > 1:
         raise InputError(f"samples should have the same features, got {' and '.join(map(str, widths))} columns")
-    counts = counts_of(len(features[0]), len(features[1]), cleaned[0][1], cleaned[1][1])
+    counts = counts_of(len(features[0]), len(features[1]), *bad)
     counts["n_out_of_range"] = out_of_range(features[0], features[1])
     return features, counts
 
@@ -237,23 +245,23 @@ def kpd(
         raise InputError(f"scheme must be one of {', '.join(SCHEMES)}, got {scheme!r}")
     if n_batches < 2 or batch_size < 2:
         raise InputError(f"KPD needs at least two batches of two rows, got {n_batches} of {batch_size}")
-    features, counts = _features((reference, candidate, rerun), coords)
+    features, counts = _features(reference, candidate, rerun, coords)
 
     def measure(x: np.ndarray, y: np.ndarray) -> tuple[float, float, dict[str, Any]]:
         x, y = _normalised(x, y) if normalise else (x, y)
         if scheme == "jetnet":
-            values = []
+            batches = []
             for k in range(n_batches):
                 rng = np.random.default_rng(seed + 1000 * k)
-                values.append(_mmd(*(s[rng.choice(len(s), size=batch_size)] for s in (x, y))))
+                batches.append(_mmd(*(s[rng.choice(len(s), size=batch_size)] for s in (x, y))))
         else:
             size = min(batch_size, min(len(x), len(y)) // n_batches)
             if size < 2:
                 raise InputError(f"KPD needs two rows per batch, got {min(len(x), len(y))} for {n_batches} batches")
             rng = np.random.default_rng(seed)
             orders = [rng.permutation(len(s))[: n_batches * size].reshape(n_batches, size) for s in (x, y)]
-            values = [_mmd(x[p], y[q]) for p, q in zip(*orders)]
-        values = np.array(values)
+            batches = [_mmd(x[p], y[q]) for p, q in zip(*orders)]
+        values = np.array(batches)
         low, high = np.percentile(values, (16.275, 83.725))
         details = {"median": float(np.median(values)), "half_range": float((high - low) / 2)}
         if scheme == "jetnet":

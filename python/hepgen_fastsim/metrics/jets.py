@@ -102,7 +102,7 @@ class Jets:
             if len(widths) > 1:
                 raise InputError(f"all jets of {name} should have the same columns, got both 3 and 4 of them")
             width = widths.pop() if widths else 3
-            counts = [len(part) if part.size else 0 for part in parts]
+            counts = np.array([len(part) if part.size else 0 for part in parts], dtype=np.int64)
             flat = np.concatenate([part.reshape(-1, width) for part in parts]) if parts else np.empty((0, 3))
             return cls._build(flat, counts, coords or "ptyphim")
         array = np.asarray(jets)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -12,7 +13,12 @@ from hepgen_fastsim.metrics.simd import SWEEP_ROWS, nearest_sweep
 
 __all__ = ["run"]
 
-_OPTIONS = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "cache": True,
+    "fastmath": {"reassoc", "contract", "nsz"},
+    "error_model": "numpy",
+}
 _BYTES = 64  # `nearest_sweep` loads as many at once
 _FAR = 1e30  # a squared distance; those of padding, from _NOWHERE, are larger still and fit in float32
 _NOWHERE = 1e16

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hepgen_fastsim.errors import InputError
-from hepgen_fastsim.metrics.result import Result, clean_features, counts_of, with_floor
+from hepgen_fastsim.metrics.result import Result, clean_features, cleaned, counts_of, with_floor
 from hepgen_fastsim.metrics.two_sample import auc_with_error
 
 __all__ = ["memorisation"]
@@ -46,26 +46,22 @@ def memorisation(
     """
     from scipy.spatial import cKDTree
 
-    names = ("training", "holdout", "candidate", "rerun")
-    cleaned = [
-        None if s is None else clean_features(s, n) for s, n in zip((training, holdout, candidate, rerun), names)
-    ]
-    widths = {pair[0].shape[1] for pair in cleaned if pair is not None}
+    train, _ = clean_features(training, "training")
+    samples, bad = cleaned(clean_features, holdout, candidate, rerun)
+    widths = {s.shape[1] for s in (train, *samples) if s is not None}
     if len(widths) > 1:
         raise InputError(f"samples should have the same features, got {sorted(widths)} columns")
-    train = cleaned[0][0]
     scale = train.std(axis=0)
     scale[scale == 0] = 1
     tree = cKDTree(train / scale)
     rng = np.random.default_rng(seed)
 
-    def distances(pair: tuple[np.ndarray, int] | None) -> np.ndarray | None:
-        if pair is None:
-            return None
-        rows = pair[0] if len(pair[0]) <= max_rows else pair[0][rng.permutation(len(pair[0]))[:max_rows]]
+    def distances(rows: np.ndarray) -> np.ndarray:
+        rows = rows if len(rows) <= max_rows else rows[rng.permutation(len(rows))[:max_rows]]
         return tree.query(rows / scale)[0]
 
-    held_out, generated, second = (distances(pair) for pair in cleaned[1:])
+    held_out, generated = distances(samples[0]), distances(samples[1])
+    second = None if samples[2] is None else distances(samples[2])
 
     def measure(reference: np.ndarray, other: np.ndarray) -> tuple[float, float, dict[str, Any]]:
         value, error = auc_with_error(-reference, -other)
@@ -73,5 +69,5 @@ def memorisation(
         medians = {"median_candidate": float(np.median(other)), "median_holdout": float(np.median(reference))}
         return value, error, {"n_copies": copies, **medians}
 
-    counts = counts_of(len(cleaned[1][0]), len(cleaned[2][0]), cleaned[1][1], cleaned[2][1])
+    counts = counts_of(len(samples[0]), len(samples[1]), *bad)
     return with_floor("memorisation", measure, held_out, generated, second, counts)

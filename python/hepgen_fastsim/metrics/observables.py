@@ -136,7 +136,7 @@ def response(
     where = np.digitize(variable, edges) - 1
     where[variable == edges[-1]] = len(edges) - 2
     rng = np.random.default_rng(seed)
-    rows = []
+    rows: list[list[float]] = []
     for k in range(len(edges) - 1):
         inside = usable & (where == k)
         x = np.sort(ratio[inside])
@@ -147,9 +147,13 @@ def response(
         if len(x) > 1:
             drawn = [_location(rng.choice(x, size=len(x))) for _ in range(n_bootstrap)]
             errors = np.std(drawn, axis=0, ddof=1)
-        median, width = _location(x)
-        rows.append([np.median(variable[inside]), len(x), median, errors[0], width, errors[1], x.mean(), x.std()])
-    return Response(edges, *np.array(rows).T, n_unusable=int((~usable).sum()))
+        location = _location(x)
+        rows.append(
+            [np.median(variable[inside]), len(x), location[0], errors[0], location[1], errors[1], x.mean(), x.std()]
+        )
+    centre, count, median, median_error, width, width_error, mean, rms = np.array(rows).T
+    n_unusable = int((~usable).sum())
+    return Response(edges, centre, count, median, median_error, width, width_error, mean, rms, n_unusable)
 
 
 def _location(x: np.ndarray) -> tuple[float, float]:

@@ -26,7 +26,8 @@ def available_threads() -> int:
 
     affinity = getattr(os, "sched_getaffinity", None)
     processors = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, min(int(config.NUMBA_NUM_THREADS), processors))
+    allowed = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]  # set while numba loads
+    return max(1, min(allowed, processors))
 
 
 def run_in_chunks(work: Callable[[np.ndarray], None], n: int, threads: int | None = None) -> None:

@@ -6,14 +6,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.metrics.jets import Jets
 
-__all__ = ["Result", "clean_features", "clean_jets", "clean_values", "with_floor"]
+__all__ = ["Result", "clean_features", "clean_jets", "clean_values", "cleaned", "with_floor"]
+
+Sample = TypeVar("Sample")
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,10 @@ def _plain(value: Any) -> Any:
 
 def with_floor(
     name: str,
-    measure: Callable[[Any, Any], tuple[float, float, dict[str, Any]]],
-    reference: Any,
-    candidate: Any,
-    rerun: Any,
+    measure: Callable[[Sample, Sample], tuple[float, float, dict[str, Any]]],
+    reference: Sample,
+    candidate: Sample,
+    rerun: Sample | None,
     counts: dict[str, Any] | None = None,
 ) -> Result:
     """Measures the candidate against the reference and, if there is a second reference, that one too."""
@@ -95,6 +97,15 @@ def with_floor(
     floor, floor_error, floor_details = measure(reference, rerun)
     details["floor"] = floor_details
     return Result(name, float(value), float(error), float(floor), float(floor_error), details)
+
+
+def cleaned(
+    clean: Callable[[Any, str], tuple[Sample, int]], reference: Any, candidate: Any, rerun: Any
+) -> tuple[tuple[Sample, Sample, Sample | None], tuple[int, int]]:
+    """The samples as `clean` (of a sample and its name) leaves them, and how many entries of the first two it left
+    out."""
+    (first, bad), (second, more) = clean(reference, "reference"), clean(candidate, "candidate")
+    return (first, second, None if rerun is None else clean(rerun, "rerun")[0]), (bad, more)
 
 
 def clean_values(values: Any, name: str) -> tuple[np.ndarray, int]:

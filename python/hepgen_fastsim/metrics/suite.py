@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.metrics.efp import efps
 from hepgen_fastsim.metrics.frechet import fpd, kpd
-from hepgen_fastsim.metrics.result import Result, clean_features, clean_jets
+from hepgen_fastsim.metrics.result import Result, clean_features, clean_jets, cleaned
 from hepgen_fastsim.metrics.transport import cov_mmd
 from hepgen_fastsim.metrics.two_sample import c2st
 from hepgen_fastsim.metrics.wasserstein import w1efp, w1m, w1p
@@ -38,11 +39,17 @@ def jet_metrics(
     -------
     {"w1m", "w1p", "w1efp", "fpd", "kpd", "cov", "mmd", "c2st": Result}, each with its floor if `rerun` is given
     """
-    names = ("reference", "candidate", "rerun")
-    given = [None if j is None else clean_jets(j, n, coords) for j, n in zip((reference, candidate, rerun), names)]
-    jets = [None if pair is None else pair[0] for pair in given]
-    features = [None if j is None else clean_features(efps(j, "d<=4", normed=False), n)[0] for j, n in zip(jets, names)]
-    functions = {"w1m": w1m, "w1p": w1p, "w1efp": w1efp, "fpd": fpd, "kpd": kpd, "cov_mmd": cov_mmd, "c2st": c2st}
+    jets, (_, bad) = cleaned(lambda sample, name: clean_jets(sample, name, coords), reference, candidate, rerun)
+    features, (_, more) = cleaned(lambda sample, name: clean_features(efps(sample, "d<=4", normed=False), name), *jets)
+    functions: dict[str, Callable[..., Any]] = {
+        "w1m": w1m,
+        "w1p": w1p,
+        "w1efp": w1efp,
+        "fpd": fpd,
+        "kpd": kpd,
+        "cov_mmd": cov_mmd,
+        "c2st": c2st,
+    }
     settings = settings or {}
     if not settings.keys() <= functions.keys():
         raise InputError(
@@ -54,5 +61,5 @@ def jet_metrics(
         result = function(*samples, **{"seed": seed, **settings.get(name, {})})
         results.update(result if isinstance(result, dict) else {name: result})
     for result in results.values():
-        result.details["n_unusable"] = given[1][1] + (len(jets[1]) - len(features[1]))
+        result.details["n_unusable"] = bad + more
     return results

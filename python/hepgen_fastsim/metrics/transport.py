@@ -11,7 +11,7 @@ import numpy as np
 
 from hepgen_fastsim.errors import Error, InputError
 from hepgen_fastsim.metrics.jets import Jets
-from hepgen_fastsim.metrics.result import Result, clean_jets, counts_of, out_of_range
+from hepgen_fastsim.metrics.result import Result, clean_jets, cleaned, counts_of, out_of_range
 
 __all__ = ["cov_mmd", "emd"]
 
@@ -144,9 +144,7 @@ def cov_mmd(
         raise InputError(f"sampling must be one of subsets, jetnet, got {sampling!r}")
     if n_samples < 1 or n_batches < 2:
         raise InputError(f"COV and MMD need at least one jet in two batches, got {n_samples} in {n_batches}")
-    names = ("reference", "candidate", "rerun")
-    cleaned = [None if j is None else clean_jets(j, n, coords) for j, n in zip((reference, candidate, rerun), names)]
-    jets = [None if pair is None else pair[0] for pair in cleaned]
+    jets, bad = cleaned(lambda sample, name: clean_jets(sample, name, coords), reference, candidate, rerun)
 
     def measure(real: Jets, generated: Jets) -> np.ndarray:
         rng = np.random.default_rng(seed)
@@ -161,15 +159,16 @@ def cov_mmd(
             scores.append((covered, distances.min(axis=0).mean()))
         return np.array(scores)
 
-    counts = counts_of(len(jets[0]), len(jets[1]), cleaned[0][1], cleaned[1][1])
+    def mean_of(score: np.ndarray) -> tuple[float, float]:
+        return float(score.mean()), float(score.std(ddof=1) / np.sqrt(n_batches))
+
+    counts = counts_of(len(jets[0]), len(jets[1]), *bad)
     counts["n_out_of_range"] = out_of_range(*(np.stack(j.summed()[:2], axis=1) for j in jets[:2]))
     scores = measure(jets[0], jets[1])
-    floors = None if rerun is None else measure(jets[0], jets[2])
+    floors = None if jets[2] is None else measure(jets[0], jets[2])
     results = {}
     for k, name in enumerate(("cov", "mmd")):
-        pair = [
-            (s[:, k].mean(), s[:, k].std(ddof=1) / np.sqrt(n_batches)) if s is not None else (None, None)
-            for s in (scores, floors)
-        ]
-        results[name] = Result(name, *pair[0], *pair[1], details=dict(counts))
+        value, error = mean_of(scores[:, k])
+        floor, floor_error = (None, None) if floors is None else mean_of(floors[:, k])
+        results[name] = Result(name, value, error, floor, floor_error, dict(counts))
     return results

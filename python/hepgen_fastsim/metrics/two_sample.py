@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hepgen_fastsim.errors import InputError
-from hepgen_fastsim.metrics.result import Result, clean_features, counts_of, out_of_range, with_floor
+from hepgen_fastsim.metrics.result import Result, clean_features, cleaned, counts_of, out_of_range, with_floor
 
 __all__ = ["auc_with_error", "c2st"]
 
@@ -35,6 +35,9 @@ def _midranks(values: np.ndarray) -> np.ndarray:
     return (last - (counts - 1) / 2)[inverse]
 
 
+_Rows = tuple[np.ndarray, np.ndarray | None]  # features [n, d], and the group of each row
+
+
 def c2st(
     reference: Any,
     candidate: Any,
@@ -57,11 +60,9 @@ def c2st(
     ----------
     reference, candidate, rerun: features [n, d]; rows that are not finite are left out and counted
     conditions: (of reference, candidate[, rerun]), [n, c] each: what the candidate was conditioned on, given to the
-    classifier
-        as well, so that it sees errors in the conditional density
+        classifier as well, so that it sees errors in the conditional density
     groups: (of reference, candidate[, rerun]), [n] each: rows of one group (an event) stay in one fold, in both
-    samples, and
-        the error is taken between folds if that is larger
+        samples, and the error is taken between folds if that is larger
     n_folds: folds, at least 2
     max_rows: rows of each sample, at most; drawn without replacement
     seed: of the folds and the classifier
@@ -73,26 +74,28 @@ def c2st(
     """
     if n_folds < 2:
         raise InputError(f"c2st needs at least two folds, got {n_folds}")
-    names = ("reference", "candidate", "rerun")
-    conditions, groups = tuple(conditions or ()) + (None,) * 3, tuple(groups or ()) + (None,) * 3
-    prepared = [
-        None if s is None else _prepare(s, c, g, name, max_rows, np.random.default_rng([seed, k]))
-        for k, (s, c, g, name) in enumerate(zip((reference, candidate, rerun), conditions, groups, names))
-    ]
-    widths = {len(p[0][0]) for p in prepared if p is not None}
+    names = ["reference", "candidate", "rerun"]
+    condition_of, group_of = dict(zip(names, conditions or ())), dict(zip(names, groups or ()))
+
+    def prepare(sample: Any, name: str) -> tuple[_Rows, int]:
+        rng = np.random.default_rng([seed, names.index(name)])
+        return _prepare(sample, condition_of.get(name), group_of.get(name), name, max_rows, rng)
+
+    prepared, bad = cleaned(prepare, reference, candidate, rerun)
+    widths = {rows[0].shape[1] for rows in prepared if rows is not None}
     if len(widths) > 1:
         raise InputError(f"samples should have the same features and conditions, got {sorted(widths)} columns")
 
-    def measure(a: tuple, b: tuple) -> tuple[float, float, dict[str, Any]]:
+    def measure(a: _Rows, b: _Rows) -> tuple[float, float, dict[str, Any]]:
         return _cross_validated(a, b, n_folds, seed, classifier)
 
-    (x, _, bad_reference), (y, _, bad_candidate) = prepared[:2]
-    counts = counts_of(len(x), len(y), bad_reference, bad_candidate)
+    (x, _), (y, _) = prepared[:2]
+    counts = counts_of(len(x), len(y), *bad)
     counts["n_out_of_range"] = out_of_range(x, y)
     return with_floor("c2st", measure, *prepared, counts)
 
 
-def _prepare(sample, condition, group, name, max_rows, rng) -> tuple[np.ndarray, np.ndarray | None, int]:
+def _prepare(sample, condition, group, name, max_rows, rng) -> tuple[_Rows, int]:
     table = np.asarray(sample, dtype=np.float64)
     if condition is not None:
         condition = np.asarray(condition, dtype=np.float64)
@@ -109,14 +112,14 @@ def _prepare(sample, condition, group, name, max_rows, rng) -> tuple[np.ndarray,
     if max_rows is not None and len(table) > max_rows:
         chosen = np.sort(rng.permutation(len(table))[:max_rows])
         table, group = table[chosen], None if group is None else group[chosen]
-    return table, group, bad
+    return (table, group), bad
 
 
 def _cross_validated(a, b, n_folds, seed, settings) -> tuple[float, float, dict[str, Any]]:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     rng = np.random.default_rng(seed)
-    (x, group_x, _), (y, group_y, _) = a, b
+    (x, group_x), (y, group_y) = a, b
     if (group_x is None) != (group_y is None):
         raise InputError("groups should be given for both samples or for neither")
     if group_x is None:

@@ -24,6 +24,7 @@ from hepgen_fastsim.metrics.result import (
     Result,
     clean_jets,
     clean_values,
+    cleaned,
     counts_of,
     out_of_range,
     with_floor,
@@ -115,14 +116,10 @@ def w1(
     >>> metrics.w1([0.0, 1.0, 2.0], [0.5, 1.5, 2.5]).value
     0.5
     """
-    weights = tuple(weights or ()) + (None,) * 3
-    samples, bad = [], []
-    for values, weight, name in zip(
-        (reference, candidate, rerun), weights, ("reference", "candidate", "rerun"), strict=False
-    ):
-        if values is None:
-            samples.append(None)
-            continue
+    weight_of = dict(zip(("reference", "candidate", "rerun"), weights or ()))
+
+    def sample(values: Any, name: str) -> tuple[_Sample, int]:
+        weight = weight_of.get(name)
         if weight is not None:
             weight = np.asarray(weight, dtype=np.float64)
             if weight.shape != np.shape(values):
@@ -132,16 +129,17 @@ def w1(
             if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.sum() > 0):
                 raise InputError(f"weights of {name} should be finite, not negative and not all zero")
             weight = weight[np.isfinite(np.asarray(values, dtype=np.float64))]
-        clean, n_bad = clean_values(values, name)
-        samples.append(_entries(clean, weight))
-        bad.append(n_bad)
+        finite, bad = clean_values(values, name)
+        return _entries(finite, weight), bad
+
+    samples, bad = cleaned(sample, reference, candidate, rerun)
 
     def measure(a: _Sample, b: _Sample) -> tuple[float, float, dict[str, Any]]:
         largest = max(a.n_entries, b.n_entries)
         value, error = _score([(a, b)], largest, n_bootstrap, seed, "subsets")
         return value[0], error[0], {}
 
-    counts = counts_of(samples[0].n_entries, samples[1].n_entries, bad[0], bad[1])
+    counts = counts_of(samples[0].n_entries, samples[1].n_entries, *bad)
     counts["n_out_of_range"] = out_of_range(samples[0].values, samples[1].values)
     return with_floor("w1", measure, *samples, counts)
 
@@ -238,11 +236,8 @@ def w1efp(
 
 
 def _jet_distance(name, feature, inputs, n_samples, n_batches, sampling, seed, coords, names=None) -> Result:
-    cleaned = [
-        None if jets is None else clean_jets(jets, label, coords)
-        for jets, label in zip(inputs, ("reference", "candidate", "rerun"))
-    ]
-    samples = [None if pair is None else feature(pair[0]) for pair in cleaned]
+    (ref, cand, second), bad = cleaned(lambda jets, label: clean_jets(jets, label, coords), *inputs)
+    samples = feature(ref), feature(cand), None if second is None else feature(second)
 
     def measure(a: list[_Sample], b: list[_Sample]) -> tuple[float, float, dict[str, Any]]:
         values, errors = _score(list(zip(a, b)), n_samples, n_batches, seed, sampling)
@@ -251,8 +246,7 @@ def _jet_distance(name, feature, inputs, n_samples, n_batches, sampling, seed, c
             details = {"per_feature": dict(zip(names, values)), "per_feature_error": dict(zip(names, errors))}
         return values.mean(), np.sqrt((errors**2).sum()) / len(errors), details
 
-    (ref, bad_reference), (cand, bad_candidate) = cleaned[:2]
-    counts = counts_of(len(ref), len(cand), bad_reference, bad_candidate)
+    counts = counts_of(len(ref), len(cand), *bad)
     counts["n_empty"] = int((cand.counts == 0).sum())
     observable = [np.stack(jets.summed()[:2], axis=1) for jets in (ref, cand)]
     counts["n_out_of_range"] = out_of_range(*observable)
