@@ -31,6 +31,7 @@ from hepgen_fastsim.validation.collect import Collected
 from hepgen_fastsim.validation.measure import plain_card
 from hepgen_fastsim.validation.sources import GenFile
 
+from training import balance
 from training.evaluate import rerun_of
 
 SWAPS = 400
@@ -246,6 +247,7 @@ def judge(
             "responses": responses(found, seeds),
             "rates": m.get("rates", {}),
             "correlations": correlations(found, seeds, m["events"]["matched"]),
+            "balance": balance.judge([data, *candidates, rerun], data, numbers, card, SWAPS),
             "counts": {
                 key: sum(f.counts[key] for f in found[1 : 1 + seeds])
                 for key in ("n_constituents", "n_unusable", "n_out_of_range")

@@ -11,7 +11,7 @@ import numpy as np
 def markdown(found: dict[str, Any]) -> str:
     """Tables of the figures of `training.bands.judge`."""
     parts = [_summary(found), _outside(found), _observables(found), _responses(found), _rates(found)]
-    parts.append(_correlations(found))
+    parts += [_correlations(found), _balance(found)]
     if "auc" in found:
         parts.append(_areas(found))
     return "\n".join(part for part in parts if part)
@@ -128,6 +128,27 @@ def _correlations(found: dict[str, Any]) -> str:
         [
             [" – ".join(r["pair"]), f"{r['model']:+.3f}", f"{r['rerun']:+.3f}", f"{r['error']:.3f}"]
             for r in found["correlations"]
+        ],
+    )
+
+
+def _balance(found: dict[str, Any]) -> str:
+    words = {
+        "ecal": "ECal cell, E(RECO) / E(GEN)",
+        "hcal": "HCal cell, E(RECO) / E(GEN)",
+        "isolation": "isolation of leptons",
+    }
+    return _table(
+        ["conserved", "values", "W1 / rerun's", "W1 / band", "mean: model (reference, rerun)"],
+        [
+            [
+                words[r["name"].split(",")[0]] + (", with charged particles" if "charged" in r["name"] else ""),
+                str(r["n"]),
+                f"{r['w1'] / r['floor']:.2f}",
+                f"{r['of_band']:.2f}",
+                f"{r['mean']['model']:.4f} ({r['mean']['reference']:.4f}, {r['mean']['rerun']:.4f})",
+            ]
+            for r in found.get("balance", [])
         ],
     )
 

@@ -8,8 +8,9 @@ import hepgen_fastsim as hf
 import numpy as np
 import pytest
 import samples
+from hepgen_fastsim import geometry
 
-from training import bands, guard
+from training import balance, bands, guard
 from training.bands_table import markdown
 
 
@@ -99,3 +100,43 @@ def test_exchanged_samples_differ_by_chance_alone():
     chance = bands._exchanged(a, b, flips)
     # 1.96 times the error of a difference of medians, sqrt(pi / 2) sigma sqrt(2 / n)
     assert chance[0] == pytest.approx(1.96 * np.sqrt(np.pi / 2) * 0.1 * np.sqrt(2 / n), rel=0.25)
+
+
+def perfect(gen):
+    """RECO of a detector that sees everything: charged particles as tracks, the others as towers."""
+    p = gen["particles"]
+    columns = {name: ak.to_numpy(ak.flatten(getattr(p, name))) for name in ("pt", "eta", "phi", "mass", "charge")}
+    pdgid = ak.to_numpy(ak.flatten(p.pdgid))
+    columns["pdgid"] = np.where((columns["charge"] != 0) | (pdgid == 22), pdgid, 130)
+    columns["origin"] = ak.to_numpy(ak.flatten(ak.local_index(p.pt)))
+    return ak.unflatten(ak.zip(columns), ak.num(p.pt))
+
+
+def test_a_perfect_detector_keeps_the_energy_of_every_cell():
+    random = np.random.default_rng(5)
+    n, events = 600, 20
+    code = random.choice([22, 211, -211, 130, 11], n)
+    eta, phi = random.uniform(-2.4, 2.4, n), random.uniform(-3.1, 3.1, n)
+    pt = np.exp(random.normal(2.0, 0.5, n))
+    flat = {"pdgid": code, "pt": pt, "eta": eta, "phi": phi, "offsets": np.arange(0, n + 1, n // events)}
+    gen = next(iter(hf.read(flat, batch_size=events)))
+    found = balance.observables(gen, perfect(gen), geometry.load("cms"))
+    for name in ("ecal", "hcal", "ecal, charged", "hcal, charged"):
+        values, event = found[name]
+        assert len(values) > 20, name
+        np.testing.assert_allclose(values, 1.0, rtol=1e-5)
+        assert event.max() < events
+    # half of the tracks lost, nothing in return: cells of single pions lose all
+    reco = perfect(gen)
+    lost = balance.observables(gen, reco[(reco.charge == 0) | (reco.origin % 2 == 0)], geometry.load("cms"))
+    assert np.mean(lost["hcal, charged"][0] == 0) == pytest.approx(0.5, abs=0.15)
+    np.testing.assert_allclose(lost["hcal"][0], 1.0, rtol=1e-5)
+
+
+def test_isolation_is_the_share_around_a_lepton():
+    flat = {"pdgid": np.array([13, 22, 22, 211]), "pt": np.array([20.0, 5.0, 3.0, 2.0]), "phi": np.zeros(4)}
+    flat |= {"eta": np.array([0.0, 0.1, 1.0, -0.29]), "offsets": np.array([0, 4])}
+    gen = next(iter(hf.read(flat, batch_size=1)))
+    values, event = balance.observables(gen, perfect(gen), geometry.load("cms"))["isolation"]
+    assert values.tolist() == pytest.approx([7.0 / 20.0])
+    assert event.tolist() == [0]
