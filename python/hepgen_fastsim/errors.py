@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The exceptions of hepgen_fastsim: one family, shared with the C++ core.
 
-The bindings translate ``hepgen_fastsim::Error``, ``ModelError`` and ``InputError`` of C++ to the classes below, so that a
+The bindings translate ``hepgen_fastsim::Error``, ``ModelError`` and ``InputError`` of C++ to the classes below: a
 single ``except hepgen_fastsim.Error`` catches whatever the package raises on purpose. Every message is a sentence that
 says what was expected and what was found.
 """
