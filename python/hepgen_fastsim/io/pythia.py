@@ -66,7 +66,8 @@ def read_pythia(
     pythia
         initialised `pythia8mc.Pythia`; or settings for one, as a list of lines or the path of a command file
     n_events
-        events to make; ones that Pythia gives up are made again
+        events to make; ones that Pythia gives up are made again. A Les Houches file (Beams:frameType = 4) may end
+        before.
     seed
         of Pythia, where settings are given
     stream
@@ -85,6 +86,8 @@ def read_pythia(
         while done < n_events:
             events = pythia.nextBatch(min(batch_size, n_events - done), errorMode="skip")
             if len(events) == 0:
+                if pythia.infoPython().atEndOfFile():
+                    return
                 empty += 1
                 if empty == MAX_EMPTY_BATCHES:
                     raise InputError(
