@@ -14,7 +14,9 @@ import awkward as ak
 import hepgen_fastsim as hf
 import numpy as np
 import pytest
+import samples
 import uproot
+from hepgen_fastsim.dropin import make_folder
 from hepgen_fastsim.dropin.settings import output_format
 from hepgen_fastsim.io.layout import BRANCHES, CLASSES
 
@@ -225,3 +227,27 @@ def test_full_disk(tmp_path, test_models):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert "said: writing x.root failed after" in done.stdout, done.stderr
     assert os.listdir(tmp_path) == []
+
+
+def test_drop_in_with_split_files_and_hadd(root_bin, tmp_path, test_models):
+    """What MG5 does on several cores: parts of a file, then `hadd -f`; an environment that is empty but for PATH."""
+    folder = make_folder(tmp_path / "Delphes")
+    settings = folder / "hepgen_fastsim.toml"
+    settings.write_text(settings.read_text().replace('model = "auto"', f'model = "{test_models / "smear.pt"}"'))
+    for i in range(2):
+        (tmp_path / f"split_{i}").mkdir()
+        text = samples.hepmc([samples.pions(6, 100 * i + seed) for seed in range(30)])
+        (tmp_path / f"split_{i}" / "events.hepmc").write_text(text)
+    commands = [
+        f"{folder}/DelphesHepMC2 {folder}/cards/delphes_card_CMS.tcl split_{i}/out.root split_{i}/events.hepmc"
+        for i in range(2)
+    ]
+    hadd = f"LD_LIBRARY_PATH={root_bin.parent}/lib {root_bin}/hadd"
+    commands.append(f"{hadd} -f all.root split_0/out.root split_1/out.root")
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+    for command in commands:
+        done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    tree = uproot.open(tmp_path / "all.root")["Delphes"]
+    assert tree["Jet"].member("fClonesName") == "Jet"
+    assert tree["Event.Number"].array()[:, 0].to_list() == [*range(30), *range(30)]

@@ -51,7 +51,7 @@ class Readers(Iterator[GenReader]):
         if max_events is not None:
             limit = entry_start + max_events
             entry_stop = limit if entry_stop is None else min(entry_stop, limit)
-        self._window = {"batch_size": batch_size, "entry_start": entry_start, "entry_stop": entry_stop}
+        self._window: dict[str, Any] = {"batch_size": batch_size, "entry_start": entry_start, "entry_stop": entry_stop}
         self._waiting: list[GenReader] = []
         self.current: GenReader | None = None
 
