@@ -48,7 +48,7 @@ def main():
         return result
 
     features = timed("efps d<=4, three samples", lambda: [metrics.efps(s, "d<=4", normed=False) for s in samples])
-    for name in ("w1m", "w1p", "w1efp", "fpd", "kpd", "cov_mmd", "c2st"):
+    for name in ("w1m", "w1p", "w1efp", "fpd", "kpd", "fgd", "cov_mmd", "c2st"):
         arguments = features if name in ("fpd", "kpd", "c2st") else samples
         timed(name, lambda name=name, arguments=arguments: getattr(metrics, name)(*arguments, seed=1))
     timed("momentum_flow", lambda: metrics.momentum_flow(samples[0]))

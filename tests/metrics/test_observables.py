@@ -142,11 +142,17 @@ def test_all_jet_metrics():
         [rng.exponential(0.1, (3, 120, 6)), rng.normal(0, 0.1, (3, 120, 6)), rng.normal(0, 0.1, (3, 120, 6))], axis=-1
     )
     jets[1, 0, 0, 0] = np.nan
-    results = metrics.jet_metrics(*jets, settings={"cov_mmd": {"n_samples": 20, "n_batches": 2}})
-    assert list(results) == ["w1m", "w1p", "w1efp", "fpd", "kpd", "cov", "mmd", "c2st"]
+    results = metrics.jet_metrics(
+        *jets, settings={"cov_mmd": {"n_samples": 20, "n_batches": 2}, "fgd": {"n_points": 4, "n_batches": 3}}
+    )
+    assert list(results) == ["w1m", "w1p", "w1efp", "fpd", "kpd", "fgd", "cov", "mmd", "c2st"]
     for result in results.values():
         assert np.isfinite([result.value, result.error, result.floor, result.floor_error]).all()
         assert result.details["n_unusable"] == 1
+    absolute = jets[0] * [1000.0, 1, 1]
+    assert "fgd" not in metrics.jet_metrics(
+        absolute[1:], absolute[1:], settings={"cov_mmd": {"n_samples": 2, "n_batches": 2}, "c2st": {"n_folds": 2}}
+    )
     with pytest.raises(InputError, match=r"settings are for w1m, .* got emd"):
         metrics.jet_metrics(*jets, settings={"emd": {}})
     assert set(metrics.__all__) <= set(dir(metrics))

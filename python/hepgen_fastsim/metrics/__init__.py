@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hepgen_fastsim.metrics.frechet import fpd, frechet_distance, kpd
     from hepgen_fastsim.metrics.graphs import Multigraph
     from hepgen_fastsim.metrics.jets import Jets
+    from hepgen_fastsim.metrics.learned import classifier_features, fgd
     from hepgen_fastsim.metrics.nearest import chamfer
     from hepgen_fastsim.metrics.neighbours import memorisation
     from hepgen_fastsim.metrics.observables import Response, momentum_flow, response
@@ -43,10 +44,12 @@ _HOME = {
     "auc_with_error": "two_sample",
     "c2st": "two_sample",
     "chamfer": "nearest",
+    "classifier_features": "learned",
     "cov_mmd": "transport",
     "distance_correlation": "dependence",
     "efps": "efp",
     "emd": "transport",
+    "fgd": "learned",
     "fpd": "frechet",
     "frechet_distance": "frechet",
     "jet_metrics": "suite",
@@ -70,10 +73,12 @@ __all__ = [
     "auc_with_error",
     "c2st",
     "chamfer",
+    "classifier_features",
     "cov_mmd",
     "distance_correlation",
     "efps",
     "emd",
+    "fgd",
     "fpd",
     "frechet_distance",
     "jet_metrics",

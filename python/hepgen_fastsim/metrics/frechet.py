@@ -62,10 +62,14 @@ def frechet_distance(mean_a: Any, covariance_a: Any, mean_b: Any, covariance_b: 
     return float(shift @ shift + trace)
 
 
+def is_table(sample: Any) -> bool:
+    """Whether a sample is features [n, d], not jets."""
+    return not hasattr(sample, "fields") and not isinstance(sample, (list, tuple)) and np.ndim(sample) == 2
+
+
 def features_of(sample: Any, name: str, coords: str | None = None) -> tuple[np.ndarray, int]:
     """Features [n, d] as they are, or the 36 polynomials of jets; rows that are not finite are left out and counted."""
-    is_table = not hasattr(sample, "fields") and not isinstance(sample, (list, tuple)) and np.ndim(sample) == 2
-    if is_table:
+    if is_table(sample):
         return clean_features(sample, name)
     jets, bad = clean_jets(sample, name, coords)
     features, more = clean_features(efps(jets, "d<=4", normed=False), name)
@@ -108,15 +112,14 @@ def fpd(
     """
     if scheme not in SCHEMES:
         raise InputError(f"scheme must be one of {', '.join(SCHEMES)}, got {scheme!r}")
-    if n_points < 2 or n_batches < 1:
-        raise InputError(f"FPD needs at least two points and one batch, got {n_points} and {n_batches}")
+    require_line(n_points, n_batches)
     features, counts = _features(reference, candidate, rerun, coords)
 
     def measure(x: np.ndarray, y: np.ndarray) -> tuple[float, float, dict[str, Any]]:
         x, y = _normalised(x, y) if normalise else (x, y)
         if scheme == "jetnet":
             return _fpd_jetnet(x, y, min_samples, max_samples, n_batches, n_points, seed)
-        return _fpd_unbiased(x, y, min_samples, max_samples, n_batches, n_points, seed)
+        return distance_at_infinity(x, y, min_samples, max_samples, n_batches, n_points, seed)
 
     return with_floor("fpd", measure, *features, counts)
 
@@ -156,11 +159,20 @@ class _Moments:
         return mean, (self.squares[groups].sum(axis=0) - n * np.outer(mean, mean)) / (n - 1)
 
 
-def _fpd_unbiased(x, y, min_samples, max_samples, n_batches, n_points, seed):
+def require_line(n_points: int, n_batches: int) -> None:
+    """An error unless a straight line can be drawn."""
+    if n_points < 2 or n_batches < 1:
+        raise InputError(f"extrapolation needs at least two points and one batch, got {n_points} and {n_batches}")
+
+
+def distance_at_infinity(
+    x: np.ndarray, y: np.ndarray, min_samples: int, max_samples: int, n_batches: int, n_points: int, seed: int
+) -> tuple[float, float, dict[str, Any]]:
+    """Fréchet distance of features [n, d] and [m, d] extrapolated to infinite samples, its jackknife error, details."""
     rng = np.random.default_rng(seed)
     pool = min(len(x), len(y))
     if pool < 4:
-        raise InputError(f"FPD needs at least four jets in each sample, got {pool}")
+        raise InputError(f"a Fréchet distance needs at least four jets in each sample, got {pool}")
     largest = min(max_samples, pool)
     smallest = min(min_samples, max(2, int(0.4 * largest)))
     n_groups = min(_GROUPS, pool)

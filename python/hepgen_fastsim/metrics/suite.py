@@ -9,6 +9,7 @@ from typing import Any
 from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.metrics.efp import efps
 from hepgen_fastsim.metrics.frechet import fpd, kpd
+from hepgen_fastsim.metrics.learned import are_relative, fgd
 from hepgen_fastsim.metrics.result import Result, clean_features, clean_jets, cleaned
 from hepgen_fastsim.metrics.transport import cov_mmd
 from hepgen_fastsim.metrics.two_sample import c2st
@@ -26,7 +27,9 @@ def jet_metrics(
     coords: str | None = None,
     settings: dict[str, dict[str, Any]] | None = None,
 ) -> dict[str, Result]:
-    """W1M, W1P, W1EFP, FPD, KPD, COV, MMD and the AUC of a classifier on the same 36 polynomials, for jets.
+    """W1M, W1P, W1EFP, FPD, KPD, FGD, COV, MMD and the AUC of a classifier on the same 36 polynomials, for jets.
+
+    FGD needs coordinates relative to the jet, and is left out where those of the reference are not.
 
     Parameters
     ----------
@@ -37,7 +40,7 @@ def jet_metrics(
 
     Returns
     -------
-    {"w1m", "w1p", "w1efp", "fpd", "kpd", "cov", "mmd", "c2st": Result}, each with its floor if `rerun` is given
+    {"w1m", "w1p", "w1efp", "fpd", "kpd", "fgd", "cov", "mmd", "c2st": Result}, each with its floor if `rerun` is given
     """
     jets, (_, bad) = cleaned(lambda sample, name: clean_jets(sample, name, coords), reference, candidate, rerun)
     features, (_, more) = cleaned(lambda sample, name: clean_features(efps(sample, "d<=4", normed=False), name), *jets)
@@ -47,6 +50,7 @@ def jet_metrics(
         "w1efp": w1efp,
         "fpd": fpd,
         "kpd": kpd,
+        "fgd": fgd,
         "cov_mmd": cov_mmd,
         "c2st": c2st,
     }
@@ -56,6 +60,8 @@ def jet_metrics(
             f"settings are for {', '.join(functions)}; got {', '.join(settings.keys() - functions.keys())}"
         )
     results: dict[str, Result] = {}
+    if not are_relative(jets[0]):
+        del functions["fgd"]
     for name, function in functions.items():
         samples = features if name in ("fpd", "kpd", "c2st") else jets
         result = function(*samples, **{"seed": seed, **settings.get(name, {})})
