@@ -10,6 +10,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,6 +31,15 @@ SWITCHES = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+
+# DevTools reads from descriptor 3 and writes to 4
+LAUNCH = """
+import fcntl, os, sys
+read, write = (fcntl.fcntl(int(fd), fcntl.F_DUPFD, 10) for fd in sys.argv[1:3])
+os.dup2(read, 3)
+os.dup2(write, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 def find() -> str | None:
@@ -70,7 +80,10 @@ class Browser:
         while b"\0" not in self._buffer:
             if not select.select([self._read], [], [], max(0.0, end - time.monotonic()))[0]:
                 raise TimeoutError(f"the browser did not answer within {self._patience} s")
-            self._buffer += os.read(self._read, 1 << 20)
+            received = os.read(self._read, 1 << 20)
+            if not received:
+                raise RuntimeError("the browser has ended")
+            self._buffer += received
         message, self._buffer = self._buffer.split(b"\0", 1)
         return json.loads(message)
 
@@ -102,11 +115,12 @@ def browser(patience: float = 60.0) -> Iterator[Browser]:
     """A browser with a profile of its own, which goes with it."""
     to_browser, ours = os.pipe()
     theirs, from_browser = os.pipe()[::-1]
-    # DevTools reads from descriptor 3 and writes to 4
-    shell = f'exec 3<&{to_browser} 4>&{theirs}; exec "$@"'
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = subprocess.Popen(
-            ["/bin/sh", "-c", shell, "sh", find() or "chromium", *SWITCHES, f"--user-data-dir={profile}"],
+            [
+                *(sys.executable, "-c", LAUNCH, str(to_browser), str(theirs)),
+                *(find() or "chromium", *SWITCHES, f"--user-data-dir={profile}"),
+            ],
             pass_fds=(to_browser, theirs),
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -35,7 +35,7 @@ def report(tmp_path_factory) -> Path:
     return path
 
 
-BAD_LOG = """
+IMAGES = """
 (() => [...document.images].map(i => [i.alt, i.complete, i.naturalWidth, i.getBoundingClientRect().width]))()
 """
 
@@ -62,7 +62,7 @@ BEYOND_THE_EDGE = """
 def test_the_page_is_complete_and_quiet(report, width):
     with browser() as page:
         page.open(report, width)
-        images = page.evaluate(BAD_LOG)
+        images = page.evaluate(IMAGES)
         assert len(images) > 40
         for alt, complete, natural, shown in images:
             assert complete, alt
@@ -106,3 +106,19 @@ def test_the_page_prints_with_all_its_tables(report):
         assert page.evaluate("getComputedStyle(document.querySelector('.scroll')).overflowX") == "visible"
         pdf = page.call("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"]
         assert len(pdf) > 100_000
+
+
+def test_the_browser_notices_what_is_wrong(tmp_path):
+    path = tmp_path / "bad.html"
+    path.write_text(
+        '<body><img alt="none" src="data:image/png;base64,AAAA">'
+        '<p style="width:3000px;font-size:9px">small and wide</p>'
+        "<script>console.error('loud'); undefined.name</script>"
+    )
+    with browser() as page:
+        page.open(path, 390)
+        assert page.evaluate(IMAGES)[0][2] == 0
+        assert page.evaluate(SMALL_TEXT) == ["small and wide"]
+        assert page.evaluate(BEYOND_THE_EDGE) == ["P "]
+        methods = {event.get("method") for event in page.events}
+        assert {"Runtime.consoleAPICalled", "Runtime.exceptionThrown"} <= methods
