@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Writes reference values of energy flow polynomials, computed by the energyflow package.
+"""Reference values of energy flow polynomials, computed by the energyflow package: writes them, or checks ours.
 
-energyflow needs numpy < 2 and therefore an environment of its own:
+energyflow needs numpy < 2 and therefore an environment of its own, in which the package is found in the sources:
 
-    python -m venv ef && ef/bin/pip install "numpy<2" energyflow mpmath
-    ef/bin/python tests/metrics/oracle_energyflow.py                      # tests/metrics/efp_reference.npz, in the
-    repository ef/bin/python tests/metrics/oracle_energyflow.py --full -o full.npz   # HEPGEN_EFP_REFERENCE=full.npz
-    pytest -m slow
+    python -m venv ef && ef/bin/pip install "numpy<2" energyflow mpmath numba
+    ef/bin/python tests/metrics/oracle_energyflow.py            # writes efp_reference.npz, which the tests read
+    ef/bin/python tests/metrics/oracle_energyflow.py --check    # compares ours with energyflow, here and now
+
+The check covers jets of 1 to 200 particles, all measures and betas, and that the stored file is what energyflow
+says; it ends with status 1 if any relative difference is above 1e-10.
 
 Angles of the measure hadr are energyflow's own. Those of hadrdot and ee are 2 p_i p_j from four-vectors, a
 difference of large numbers: in float64 energyflow leaves 1e-16 where massless collinear particles should give 0,
@@ -15,6 +17,7 @@ energyflow contracts them.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import energyflow
@@ -23,6 +26,8 @@ import numpy as np
 
 mpmath.mp.dps = 60
 BETAS = (0.5, 1.0, 2.0)
+TOLERANCE = 1e-10
+STORED = Path(__file__).with_name("efp_reference.npz")
 
 
 def jet(rng, n, massive):
@@ -71,22 +76,18 @@ def weights_and_angles(particles, measure, beta, kappa, normed):
     return (z / np.sum([float(x) for x in scale]) ** kappa if normed else z), theta
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).with_name("efp_reference.npz"))
-    parser.add_argument("--full", action="store_true", help="jets of 1 to 200 particles, all measures and betas")
-    options = parser.parse_args()
+def reference(full):
+    """Arrays of the reference file: graphs, names of the cases, and for each its jet and its polynomials."""
     rng = np.random.default_rng(20240601)
-
     every = energyflow.EFPSet("d<=7").graphs()
     low = [list(g) for g in every if len(g) <= 5]
     high = [list(every[k]) for k in range(0, len(every), 29) if len(every[k]) > 5]
     k4 = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
     high += [k4, [*k4, (3, 4)], [*k4, (2, 3)]]
     out = {"order": np.array([" ".join(f"{i:x}{j:x}" for i, j in g) for g in low])}
-    sizes = (1, 2, 3, 7, 30, 100, 200) if options.full else (1, 6)
+    sizes = (1, 2, 3, 7, 30, 100, 200) if full else (1, 6)
     cases = [("hadr", beta, True, 1.0) for beta in BETAS] + [("hadrdot", 1.0, True, 1.0), ("ee", 0.5, False, 1.0)]
-    if options.full:
+    if full:
         cases = [(m, beta, True, 1.0) for m in ("hadr", "hadrdot", "ee") for beta in BETAS]
         cases += [
             ("hadr", 1.0, False, 1.0),
@@ -100,20 +101,61 @@ def main():
         for n in sizes:
             graphs = low + (high if n <= 30 else high[:8])  # the complete graph of four costs n^4
             particles = jet(rng, n, massive=measure != "hadr" and n % 2 == 0)
-            options_ = {"measure": measure, "beta": beta, "normed": normed, "kappa": kappa}
+            options = {"measure": measure, "beta": beta, "normed": normed, "kappa": kappa}
             values = []
             own = None if measure == "hadr" else weights_and_angles(particles, measure, beta, kappa, normed)
             for graph in graphs:
-                efp = energyflow.EFP(graph, coords="ptyphim", **options_)
+                efp = energyflow.EFP(graph, coords="ptyphim", **options)
                 values.append(efp.compute(particles) if own is None else efp.compute(zs=own[0], thetas=own[1]))
-            name = f"{measure}/{beta}/{int(normed)}/{kappa}/{n}"
-            names.append(name)
+            names.append(f"{measure}/{beta}/{int(normed)}/{kappa}/{n}")
             out[f"jet/{k}/{n}"], out[f"efp/{k}/{n}"] = particles, np.array(values)
-            print(name, len(graphs), flush=True)
     out["graphs"] = np.array([" ".join(f"{i:x}{j:x}" for i, j in g) for g in low + high])
     out["names"] = np.array(names)
-    np.savez_compressed(options.output, **out)
-    print(f"{options.output}: {options.output.stat().st_size / 1024:.0f} kB")
+    return out
+
+
+def difference(found, expected):
+    """Largest relative difference; infinite where only one of the two is 0, or either is not finite."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(found == expected, 0.0, np.abs(found / expected - 1))
+    return float(np.nan_to_num(ratio, nan=np.inf).max())
+
+
+def check():
+    """Largest relative difference by case, of ours to energyflow and of the stored file to energyflow."""
+    sys.path.insert(0, str(Path(__file__).parents[2] / "python"))
+    from hepgen_fastsim.metrics.efp import efps
+
+    theirs, stored, fresh = reference(full=True), np.load(STORED), reference(full=False)
+    graphs = [[tuple(int(c, 16) for c in edge) for edge in text.split()] for text in theirs["graphs"]]
+    names = [name.split("/") for name in theirs["names"]]
+    n_sizes, found = len({name[-1] for name in names}), {}
+    for k, (measure, beta, normed, kappa, n) in enumerate(names):
+        particles, expected = (theirs[f"{kind}/{k // n_sizes}/{n}"] for kind in ("jet", "efp"))
+        options = {"beta": float(beta), "measure": measure, "normed": normed == "1", "kappa": float(kappa)}
+        ours = efps([particles], graphs[: len(expected)], coords="ptyphim", **options)[0]
+        found[theirs["names"][k]] = difference(ours, expected)
+    numbers = [key for key in fresh if key.startswith(("jet", "efp"))]
+    found[STORED.name] = max(difference(stored[key], fresh[key]) for key in numbers)
+    if any((stored[key] != fresh[key]).any() for key in ("graphs", "names", "order")):
+        found[STORED.name] = np.inf
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, default=STORED)
+    parser.add_argument("--check", action="store_true", help="write nothing; compare ours with energyflow")
+    options = parser.parse_args()
+    if not options.check:
+        np.savez_compressed(options.output, **reference(full=False))
+        print(f"{options.output}: {options.output.stat().st_size / 1024:.0f} kB")
+        return
+    found = check()
+    wrong = [f"{name}: {value:.1e}" for name, value in found.items() if not value <= TOLERANCE]
+    print(f"{len(found)} cases, largest relative difference {max(found.values()):.1e}")
+    if wrong:
+        raise SystemExit(f"{len(wrong)} cases differ by more than {TOLERANCE}:\n" + "\n".join(wrong))
 
 
 if __name__ == "__main__":

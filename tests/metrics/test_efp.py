@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-import os
 from pathlib import Path
 
 import awkward as ak
@@ -37,8 +36,9 @@ def by_einsum(graph, z, theta):
     return np.einsum(*operands, [], optimize="greedy")
 
 
-def check_reference(path):
-    reference = np.load(path)
+def test_values_are_those_of_energyflow():
+    """On small jets; `oracle_energyflow.py --check` compares those of up to 200 particles."""
+    reference = np.load(REFERENCE)
     graphs = [[tuple(int(c, 16) for c in edge) for edge in text.split()] for text in reference["graphs"]]
     names = [name.split("/") for name in reference["names"]]
     n_sizes = len({name[-1] for name in names})
@@ -49,16 +49,6 @@ def check_reference(path):
             [jet], graphs[: len(expected)], float(beta), measure, normed == "1", float(kappa), coords="ptyphim"
         )[0]
         np.testing.assert_allclose(found, expected, rtol=1e-10, atol=0, err_msg=f"{measure} {beta} {n}")
-
-
-def test_values_are_those_of_energyflow():
-    check_reference(REFERENCE)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif("HEPGEN_EFP_REFERENCE" not in os.environ, reason="made by oracle_energyflow.py --full")
-def test_values_are_those_of_energyflow_up_to_200_particles():
-    check_reference(os.environ["HEPGEN_EFP_REFERENCE"])
 
 
 @EXAMPLES
