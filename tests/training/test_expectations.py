@@ -43,7 +43,7 @@ def test_gradients_agree_with_finite_differences(trained):
     assert torch.isfinite(gradients).all()
     step, compared = 1e-6, 0
     random = torch.Generator().manual_seed(2)
-    for row in torch.randperm(len(features), generator=random)[:60].tolist():
+    for row in torch.randperm(len(features), generator=random)[:20].tolist():
         for column, scale in ((0, float(features[row, 0])), (1, 1.0), (2, 1.0)):
             moved = []
             for sign in (1, -1):
@@ -55,7 +55,7 @@ def test_gradients_agree_with_finite_differences(trained):
             for value, expected in zip(own, difference):
                 assert float(value) == pytest.approx(float(expected), rel=2e-4, abs=2e-6 / scale)
             compared += int((own.abs() > 1e-6).any())
-    assert compared > 90  # most of the 180 say something
+    assert compared > 30  # most of the 60 say something
 
 
 def test_mean_response_follows_the_energy(trained):
