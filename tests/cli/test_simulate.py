@@ -58,7 +58,7 @@ def test_file_to_root(run):
     assert about["model"] == "smear"
     assert len(about["sha256"]) == 64
     assert about["package"] == f"hepgen_fastsim {hf.__version__}"
-    assert about["command"].startswith("hepgen-fastsim ")
+    assert about["command"].startswith("hepgen-fastsim simulate events.hepmc -o out.root --model ")
     assert set(os.listdir()) == {"events.hepmc", "out.root"}
 
 

@@ -77,8 +77,8 @@ class Readers(Iterator[GenReader]):
         return total if limit is None else min(limit, total or limit)
 
 
-def provenance_of(sim: FastSim) -> dict[str, Any]:
-    """What is kept in every output file; loads the model."""
+def provenance_of(sim: FastSim, command: Sequence[str]) -> dict[str, Any]:
+    """What is kept in every output file, the words of the command among it; loads the model."""
     metadata = sim.metadata
     return {
         "package": f"hepgen_fastsim {hepgen_fastsim.__version__}",
@@ -88,7 +88,7 @@ def provenance_of(sim: FastSim) -> dict[str, Any]:
         "sha256": sim.sha256,
         "seed": sim.seed,
         "device": sim.device,
-        "command": shlex.join(["hepgen-fastsim", *sys.argv[1:]]),
+        "command": shlex.join(command),
     }
 
 

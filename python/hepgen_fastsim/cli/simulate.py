@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
 
     warnings_once()
     sim = FastSim(options.model, device=options.device, seed=options.seed)
-    provenance = provenance_of(sim)  # loads the model: if it cannot be used, nothing is touched
+    provenance = provenance_of(sim, options.words)  # loads the model: if it cannot be used, nothing is touched
     objects = None if kind == "parquet" or options.no_objects else _objects(options)  # likewise for the card
     readers = Readers(
         options.inputs,

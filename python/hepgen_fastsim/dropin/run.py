@@ -12,7 +12,6 @@ Exit codes: 0 done; 1 error, nothing was written; 3 an input broke off and the g
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -123,7 +122,7 @@ def _run(job: _Job, settings: Settings) -> int:
 
     seed = card.settings.get("RandomSeed") or settings.seed
     sim = FastSim(_model(card, settings), device=settings.device, seed=seed)
-    provenance = provenance_of(sim) | {"command": shlex.join([job.name, *sys.argv[3:]]), "card": card.source}
+    provenance = provenance_of(sim, [job.name, *sys.argv[3:]]) | {"card": card.source}
     objects = None
     if settings.objects:
         from hepgen_fastsim.objects import reconstruct
