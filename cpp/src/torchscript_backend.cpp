@@ -97,7 +97,7 @@ class TorchScriptBackend : public Backend {
  private:
   c10::IValue call(const char* method, std::vector<c10::IValue> arguments) const {
     const Autocast autocast(device_.type(), bfloat16_);
-    // Specialising on shapes costs seconds, again and again: ragged batches never have the same shape twice.
+    // The profiling executor specialises on shapes; ragged batches never have the same shape twice.
     const torch::jit::GraphOptimizerEnabledGuard optimizer(false);
     try {
       return module_.get_method(method)(std::move(arguments));
