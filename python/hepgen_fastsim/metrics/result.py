@@ -61,17 +61,18 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """For JSON: numbers, strings, lists; infinities and NaN become None."""
         parts = {key: getattr(self, key) for key in ("name", "value", "error", "floor", "floor_error", "details")}
-        return _plain({**parts, "ratio": self.ratio})
+        return plain({**parts, "ratio": self.ratio})
 
 
 _COUNTS = ("n_unusable", "n_unusable_reference", "n_out_of_range")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Numbers, strings, lists and dicts only, as JSON has them; what is not finite becomes None."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if isinstance(value, (int, np.integer)):

@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hepgen_fastsim.errors import Error, InputError
 from hepgen_fastsim.io.writer import PartFile
+from hepgen_fastsim.metrics.result import plain
 
 __all__ = ["NAMES", "check_output", "plain", "write_files"]
 
@@ -61,18 +59,3 @@ def write_files(folder: str | os.PathLike[str], html: str, metrics: dict[str, An
             raise Error(f"writing the report to {path} failed: {error.strerror or error}.") from error
         raise
     return path / NAMES[0]
-
-
-def plain(value: Any) -> Any:
-    """Numbers, strings, lists and dicts only; what is not finite becomes None."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [plain(item) for item in value]
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else None
-    return value
