@@ -60,8 +60,13 @@ def test_every_leaf_has_its_type_or_a_reason(tree, branch):
     wanted = DELPHES["branches"][branch]
     reasons = layout.NOT_FILLED["TObject"] | layout.NOT_FILLED.get(wanted["class"], {})
     for leaf, kind in wanted["leaves"].items():
-        name = leaf.partition("[")[0]
-        if name not in names:
+        name, _, length = leaf.rstrip("]").partition("[")
+        elements = {f"{name}{k + 1}" for k in range(int(length or 0))} & set(names)
+        if elements:
+            assert len(elements) == int(length)
+            assert {tree[f"{branch}.{e}"].typename + f"[{length}]" for e in elements} == {kind}
+            names = [n for n in names if n not in elements]
+        elif name not in names:
             assert leaf in reasons, f"{branch}.{leaf} is neither there nor explained"
             assert name in flat.__doc__
         elif kind in ("TRef[]", "TRefArray[]"):
@@ -88,10 +93,13 @@ def test_object_leaves_hold_the_objects(tree, events):
         ("Electron", "electrons", {"PT": "pt", "Charge": "charge", "Particle": "particle", "SumPt": "sum_pt"}),
         ("Muon", "muons", {"PT": "pt", "D0": "d0"}),
         ("Photon", "photons", {"PT": "pt", "IsolationVar": "isolation_var"}),
-        ("FatJet", "fatjets", {"PT": "pt", "Tau": "nsubjettiness", "NSubJetsPruned": "n_subjets_pruned"}),
+        ("FatJet", "fatjets", {"PT": "pt", "NSubJetsPruned": "n_subjets_pruned"}),
     ):
         for leaf, column in columns.items():
             assert tree[f"{branch}.{leaf}"].array().to_list() == objects[field][column].to_list(), (branch, leaf)
+    for n in range(5):
+        tau = objects.fatjets.nsubjettiness[..., n]
+        assert tree[f"FatJet.Tau{n + 1}"].array().to_list() == tau.to_list()
     assert tree["MissingET.MET"].array().to_list() == [[x] for x in objects.met.pt.to_list()]
     assert tree["GenMissingET.Phi"].array().to_list() == [[x] for x in objects.genmet.phi.to_list()]
     assert tree["ScalarHT.HT"].array().to_list() == [[x] for x in objects.ht.to_list()]

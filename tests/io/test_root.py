@@ -6,6 +6,7 @@ ROOT lives in an environment of its own: HEPGEN_ROOT_PYTHON names its python. Th
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import samples
 import uproot
+from hepgen_fastsim.cards import load_card
 
 SCRIPT = """
 import json, ROOT
@@ -51,9 +53,13 @@ def test_root_reads_flat_files(tmp_path, test_models):
         pytest.skip("HEPGEN_ROOT_PYTHON names no python with ROOT")
     gen = samples.gen(80)
     reco = hf.simulate(gen, test_models / "smear.pt", device="cpu")
+    cms = load_card("cms")
+    soft = dataclasses.replace(cms, fatjets=dataclasses.replace(cms.fatjets, pt_min=2.0))
+    objects = hf.reconstruct(reco, gen, soft)
+    assert ak.sum(ak.num(objects.fatjets)) > 50
     for name, part in (("a.root", slice(0, 50)), ("b.root", slice(50, 80))):
-        with hf.open_output(tmp_path / name) as out:
-            out.write(gen[part], reco[part])
+        with hf.open_output(tmp_path / name, objects=True) as out:
+            out.write(gen[part], reco[part], objects[part])
     done = subprocess.run([python, "-W", "ignore", "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
@@ -67,6 +73,7 @@ def test_root_reads_flat_files(tmp_path, test_models):
     np.testing.assert_allclose(found["gen"], ak.sum(gen.particles[:50].pt[first.origin[track]]), rtol=1e-5)
     merged = uproot.open(tmp_path / "sum.root")["Delphes"]
     assert merged.num_entries == 80
+    assert merged["FatJet.Tau2"].array().to_list() == objects.fatjets.nsubjettiness[..., 1].to_list()
     assert (
         merged["EFlowTrack.PT"].array()[50:].to_list()
         == reco.pt[(reco.pdgid != 22) & (reco.pdgid != 130)][50:].to_list()

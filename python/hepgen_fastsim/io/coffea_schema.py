@@ -20,5 +20,4 @@ class FlatDelphesSchema(DelphesSchema):
 
     def __init__(self, base_form: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         names = {name: f"{name.partition('.')[0]}/{name}" if "." in name else name for name in base_form["fields"]}
-        names |= {name: nested + "[5]" for name, nested in names.items() if name.endswith(".Tau")}
         super().__init__(base_form | {"fields": list(names.values())}, *args, **kwargs)

@@ -12,14 +12,15 @@ Particle            fUniqueID, PID, Status, IsPU, M1, M2, D1, D2, Charge, Mass, 
                     Rapidity, T, X, Y, Z
 EFlowTrack          fUniqueID, PID, Charge, IsPU, HardEnergyFraction, P, PT, Eta, Phi, CtgTheta, Mass, EtaOuter,
                     PhiOuter, T, X, Y, Z, TOuter, XOuter, YOuter, ZOuter, Xd, Yd, Zd, L, D0, DZ, VertexIndex, Particle
-EFlowPhoton,        fUniqueID, ET, Eta, Phi, E, T, X, Y, Z, Eem, Ehad, IsPU, HardEnergyFraction, Particle
-EFlowNeutralHadron
+EFlowPhoton,        fUniqueID, ET, Eta, Phi, E, T, X, Y, Z, Eem, Ehad, Edges1 ... Edges4, IsPU,
+EFlowNeutralHadron  HardEnergyFraction, Particle
 and with objects (`hf.reconstruct`):
 GenJet              PT, Eta, Phi, Mass, DeltaEta, DeltaPhi, Charge, EhadOverEem, NCharged, NNeutrals,
                     NeutralEnergyFraction, ChargedEnergyFraction
 Jet                 these; Flavor, FlavorAlgo, FlavorPhys, TauFlavor, BTag, BTagAlgo, BTagPhys, TauTag, TauWeight,
                     MeanSqDeltaR, PTD
-FatJet              those of GenJet; MeanSqDeltaR, PTD, Tau[5], NSubJetsTrimmed, NSubJetsPruned, NSubJetsSoftDropped
+FatJet              those of GenJet; MeanSqDeltaR, PTD, Tau1 ... Tau5, NSubJetsTrimmed, NSubJetsPruned,
+                    NSubJetsSoftDropped
 Electron, Muon      PT, Eta, Phi, T, Charge, IsolationVar, IsolationVarRhoCorr, SumPtCharged, SumPtNeutral,
                     SumPtChargedPU, SumPt, D0, DZ, Particle; Electron: EhadOverEem
 Photon              PT, Eta, Phi, E, T, EhadOverEem, the isolation leaves, Status, Particle
@@ -32,7 +33,8 @@ the arrival of its leading particle, in Delphes the mean over all of its particl
 that of its constituent. They are 0 for models of a detector whose geometry is not bundled. `Particle` is the index of
 the leading particle in the event's `Particle` branch, -1 for none (in Delphes a TRef, for towers and photons a
 TRefArray of all particles, which flat trees cannot hold). `fUniqueID` counts from 1 within the event: particles first,
-then tracks, photons, neutral hadrons.
+then tracks, photons, neutral hadrons. The elements of Delphes' arrays, Tau[5] and Edges[4] (lower and upper eta, lower
+and upper phi), are leaves of their own, counted from 1, since lists of arrays that uproot writes crash ROOT's hadd.
 
 The branches `Track` and `Tower` are absent, since models make energy-flow objects at once. All leaves that Delphes has
 and this form has not, with the reasons:
@@ -54,7 +56,7 @@ import uproot
 
 from hepgen_fastsim.io.columns import tree_columns
 from hepgen_fastsim.io.delphes import SIDE_OBJECT
-from hepgen_fastsim.io.layout import BRANCHES, NOT_FILLED, OBJECT_BRANCHES, flat_types
+from hepgen_fastsim.io.layout import BRANCHES, NOT_FILLED, OBJECT_BRANCHES, flat_leaves
 from hepgen_fastsim.io.writer import Writer
 
 __all__ = ["FlatWriter"]
@@ -83,10 +85,10 @@ class FlatWriter(Writer):
     def _start(self) -> None:
         self._file = uproot.recreate(self._part.file, compression=COMPRESSION)
         branches = [b for b in BRANCHES if self.objects or b not in OBJECT_BRANCHES]
-        self._types = {branch: flat_types(branch) for branch in branches}
+        self._leaves = {branch: flat_leaves(branch) for branch in branches}
         self._tree = self._file.mktree(
             "Delphes",
-            {branch: _record_type(types) for branch, types in self._types.items()},
+            {branch: _record_type(leaves) for branch, leaves in self._leaves.items()},
             title="Analysis tree",
             counter_name=lambda branch: branch + "_size",
             field_name=lambda branch, leaf: leaf if branch == "" else branch + "." + leaf,
@@ -94,7 +96,7 @@ class FlatWriter(Writer):
 
     def _append(self, gen: ak.Array, reco: ak.Array, objects: ak.Array | None) -> None:
         columns = tree_columns(gen, reco, objects)
-        self._tree.extend({name: _jagged(types, columns[name]) for name, types in self._types.items()})
+        self._tree.extend({name: _jagged(leaves, columns[name]) for name, leaves in self._leaves.items()})
 
     def _finish(self, metadata: dict[str, Any]) -> None:
         self._file[SIDE_OBJECT] = json.dumps(metadata)
@@ -104,19 +106,20 @@ class FlatWriter(Writer):
         del self._tree, self._file
 
 
-def _record_type(types: dict[str, tuple[str, int]]) -> ak.types.Type:
-    leaves = {leaf: f"{length} * {kind}" if length else kind for leaf, (kind, length) in types.items()}
-    text = ", ".join(f'"{leaf}": {kind}' for leaf, kind in leaves.items())
+def _record_type(leaves: dict[str, tuple[str, str, int | None]]) -> ak.types.Type:
+    text = ", ".join(f'"{leaf}": {kind}' for leaf, (kind, _, _) in leaves.items())
     return ak.types.from_datashape("var * {" + text + "}", highlevel=False)
 
 
-def _jagged(types: dict[str, tuple[str, int]], branch: Any) -> ak.Array:
+def _jagged(leaves: dict[str, tuple[str, str, int | None]], branch: Any) -> ak.Array:
     n = int(branch.offsets[-1])
     contents = []
-    for leaf, (kind, length) in types.items():
-        shape = (n, length) if length else (n,)
-        column = branch.leaves[leaf] if leaf in branch.leaves else np.zeros(shape, kind)
-        flat = ak.contents.NumpyArray(np.ascontiguousarray(column, dtype=kind).reshape(-1))
-        contents.append(ak.contents.RegularArray(flat, length, n) if length else flat)
-    record = ak.contents.RecordArray(contents, list(types), length=n)
+    for kind, member, element in leaves.values():
+        column = branch.leaves.get(member)
+        if column is None:
+            column = np.zeros(n, kind)
+        elif element is not None:
+            column = column[:, element]
+        contents.append(ak.contents.NumpyArray(np.ascontiguousarray(column, dtype=kind)))
+    record = ak.contents.RecordArray(contents, list(leaves), length=n)
     return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(np.asarray(branch.offsets, np.int64)), record))

@@ -18,7 +18,7 @@ __all__ = [
     "Class",
     "Member",
     "class_of",
-    "flat_types",
+    "flat_leaves",
 ]
 
 
@@ -174,7 +174,6 @@ NOT_FILLED: dict[str, dict[str, str]] = {
         "NTimeHits": _ALWAYS_ZERO,
         "IsRecoPU": _ALWAYS_ZERO,
         "Etrk": "models give no energy of tracks in towers",
-        "Edges[4]": "in the form `delphes` alone: hadd breaks on lists of arrays that uproot has written",
         "Particles": _LISTS,
     },
     "Jet": {"T": _NO_TIME, "Constituents": _LISTS, "Particles": _LISTS, "Area": _ALWAYS_ZERO}
@@ -208,21 +207,24 @@ def class_of(name: str) -> tuple[Member, ...]:
     return members
 
 
-def flat_types(branch: str) -> dict[str, tuple[str, int]]:
-    """Leaves of a branch of the flat form -> (numpy type, length of an array or 0).
+def flat_leaves(branch: str) -> dict[str, tuple[str, str, int | None]]:
+    """Leaves of a branch of the flat form -> (numpy type, member, element of an array or None).
 
-    `Particle`, in Delphes a reference, is here the index of the particle within the event.
+    An array is as many leaves, counted from 1: Tau[5] is Tau1 ... Tau5, since lists of arrays that uproot has written
+    crash ROOT's hadd. `Particle`, in Delphes a reference, is here the index of the particle within the event.
     """
     members = {m.name: m for m in class_of(BRANCHES[branch])}
-    out = {}
+    out: dict[str, tuple[str, str, int | None]] = {}
     for leaf in FILLED[branch]:
         if leaf == "fUniqueID":
-            out[leaf] = ("uint32", 0)
-            continue
-        if leaf == "Edges[4]":  # hadd crashes on lists of arrays that uproot has written
+            out[leaf] = ("uint32", leaf, None)
             continue
         member = members[leaf.partition("[")[0]]
-        out[leaf.partition("[")[0]] = (_NUMPY[member.kind], member.length)
+        kind = _NUMPY[member.kind]
+        if member.length:
+            out |= {f"{member.name}{k + 1}": (kind, member.name, k) for k in range(member.length)}
+        else:
+            out[leaf] = (kind, leaf, None)
     if branch in ("EFlowTrack", "EFlowPhoton", "EFlowNeutralHadron", "Electron", "Muon", "Photon"):
-        out["Particle"] = ("int32", 0)
+        out["Particle"] = ("int32", "Particle", None)
     return out
