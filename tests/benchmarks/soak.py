@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Hours of work in one process: does memory stay flat, does every file get closed, do the answers stay the same?
 
-    python tests/benchmarks/soak.py --minutes 60
+    python tests/benchmarks/soak.py --minutes 60 [--warm 10] [--pause 1.5]
 
 Simulates batches of top pairs of changing sizes on one FastSim, reads them from HepMC text and writes ROOT files (with
 objects) in between, and refuses a damaged file now and then. Every minute it prints resident memory, open descriptors
-and threads. After a tenth of the time and a hundred rounds, when all caches are warm, these are the reference: memory
+and threads. After --warm minutes and a hundred rounds, when all caches are warm, these are the reference: memory
 within --tolerance of it, no more descriptors and threads, and the same constituents for the first batch, or the exit
-code is 1.
+code is 1. --pause makes it a guest on a busy machine: so many seconds of sleep after each round.
 """
 
 from __future__ import annotations
@@ -89,27 +89,31 @@ class Work:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--warm", type=float, metavar="MINUTES", help="default: a tenth of the time")
+    parser.add_argument("--pause", type=float, default=0.0, metavar="SECONDS", help="sleep after each round")
     parser.add_argument("--tolerance", type=float, default=0.01, help="of the resident memory")
     parser.add_argument("--no-objects", dest="objects", action="store_false", help="write constituents alone")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Work(Path(name), options.objects)
         begun, end = time.monotonic(), options.minutes * 60
+        warm = 0.1 * end if options.warm is None else options.warm * 60
         reference: tuple[float, tuple[int, int]] | None = None
         worst, spoken = 0.0, 0.0
         while (now := time.monotonic() - begun) < end:
             work.round()
+            time.sleep(options.pause)
             if now - spoken < min(60.0, end / 20):
                 continue
             spoken = now
             gc.collect()
             memory, open_now = resident(), counts()
             print(
-                f"{now / 60:6.1f} min  {work.events:9d} events  {memory:8.1f} MB  {open_now[0]} descriptors  "
+                f"{now / 60:6.1f} min  {work.rounds:6d} rounds  {work.events:9d} events  {memory:8.1f} MB  {open_now[0]} descriptors  "
                 f"{open_now[1]} threads",
                 flush=True,
             )
-            if now < 0.1 * end or work.rounds < WARM:
+            if now < warm or work.rounds < WARM:
                 continue
             if reference is None:
                 reference = (memory, open_now)
@@ -121,7 +125,8 @@ def main() -> int:
     leaks = [b - a for a, b in zip(reference[1], open_now)]
     flat = worst <= options.tolerance and max(leaks) <= 0 and same
     print(
-        f"{'flat' if flat else 'NOT FLAT'}: {work.rounds} rounds, {work.events} events in {options.minutes:g} minutes; "
+        f"{'flat' if flat else 'NOT FLAT'}: {work.rounds} rounds, {work.events} events in {options.minutes:g} minutes, of "
+        f"which {warm / 60:g} to warm up and {time.process_time():.0f} s of CPU; "
         f"memory within {worst:.2%} of {reference[0]:.0f} MB, descriptors {leaks[0]:+d}, threads {leaks[1]:+d}, "
         f"the first batch {'the same' if same else 'ANOTHER'}"
     )
