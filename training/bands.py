@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from hepgen_fastsim.validation.collect import Collected
 from hepgen_fastsim.validation.measure import plain_card
 from hepgen_fastsim.validation.sources import GenFile
 
-from training import balance, bands_pictures
+from training import balance, bands_pictures, export
 from training.evaluate import rerun_of
 
 SWAPS = 400
@@ -71,7 +71,7 @@ def figures(ratio: np.ndarray) -> np.ndarray:
 
 
 def responses(files: list[Collected], n_models: int, seed: int = 1) -> list[dict[str, Any]]:
-    """Jet response in bins of pT and |eta| of the GEN jet: figures of reference, rerun, model (mean of the seeds).
+    """Jet response in bins of pT, of |eta|, and of both, of the GEN jet: reference, rerun, model (mean of the seeds).
 
     ``deviation`` is the model's over the mean of reference and rerun, less 1; ``chance`` the 95 % quantile of its size
     for a perfect model, from exchanging reference and rerun event by event, of whose difference it has about
@@ -82,31 +82,33 @@ def responses(files: list[Collected], n_models: int, seed: int = 1) -> list[dict
     n_events = int(max(c[3].max(initial=0) for c in columns)) + 1
     flips = random.integers(0, 2, (n_events, 200)).astype(bool)
     rows = []
-    for low, high in pairwise(truth.JET_PT_BINS):
-        for near, far in pairwise(truth.JET_ETA_BINS):
-            own = []
-            for gen_pt, gen_eta, reco_pt, event in columns:
-                on = (gen_pt >= low) & (gen_pt < high) & (np.abs(gen_eta) >= near) & (np.abs(gen_eta) < far)
-                own.append((reco_pt[on] / gen_pt[on], event[on]))
-            row: dict[str, Any] = {"pt": [low, high], "eta": [near, far], "n": len(own[0][0])}
-            if min(len(ratio) for ratio, _ in own) >= 50:
-                found = np.stack([figures(ratio) for ratio, _ in own])
-                both = 0.5 * (found[0] + found[-1])
-                model = found[1 : 1 + n_models].mean(axis=0)
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    deviation = model / both - 1.0
-                chance = _exchanged(own[0], own[-1], flips) * np.sqrt((0.5 + 1.0 / n_models) / 2.0)
-                row |= {
-                    name: {
-                        "reference": found[0, i],
-                        "rerun": found[-1, i],
-                        "model": model[i],
-                        "deviation": deviation[i],
-                        "chance": chance[i],
-                    }
-                    for i, name in enumerate(("response", "resolution", "tail"))
+    pt_bins, eta_bins = list(pairwise(truth.JET_PT_BINS)), list(pairwise(truth.JET_ETA_BINS))
+    all_pt, all_eta = [(pt_bins[0][0], pt_bins[-1][1])], [(eta_bins[0][0], eta_bins[-1][1])]
+    bins = [*product(pt_bins, all_eta), *product(all_pt, eta_bins), *product(pt_bins, eta_bins)]
+    for (low, high), (near, far) in bins:
+        own = []
+        for gen_pt, gen_eta, reco_pt, event in columns:
+            on = (gen_pt >= low) & (gen_pt < high) & (np.abs(gen_eta) >= near) & (np.abs(gen_eta) < far)
+            own.append((reco_pt[on] / gen_pt[on], event[on]))
+        row: dict[str, Any] = {"pt": [low, high], "eta": [near, far], "n": len(own[0][0])}
+        if min(len(ratio) for ratio, _ in own) >= 50:
+            found = np.stack([figures(ratio) for ratio, _ in own])
+            both = 0.5 * (found[0] + found[-1])
+            model = found[1 : 1 + n_models].mean(axis=0)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                deviation = model / both - 1.0
+            chance = _exchanged(own[0], own[-1], flips) * np.sqrt((0.5 + 1.0 / n_models) / 2.0)
+            row |= {
+                name: {
+                    "reference": found[0, i],
+                    "rerun": found[-1, i],
+                    "model": model[i],
+                    "deviation": deviation[i],
+                    "chance": chance[i],
                 }
-            rows.append(row)
+                for i, name in enumerate(("response", "resolution", "tail"))
+            }
+        rows.append(row)
     return rows
 
 
@@ -268,6 +270,27 @@ def judge(
     return out
 
 
+def by_process(found: dict[str, Any]) -> dict[str, Any]:
+    """The judgement in short, per process: for the model's metadata."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for cell in found["cells"]:
+        if cell["counted"]:
+            groups.setdefault(cell["process"], []).append(cell)
+    processes = {}
+    for name, cells in groups.items():
+        worst = max(cells, key=lambda cell: cell["of_band"])
+        processes[name] = {
+            "cells": len(cells),
+            "inside": sum(cell["of_band"] <= 1.0 for cell in cells),
+            "rerun_inside": sum(cell["floor"] <= cell["band"] for cell in cells),
+            "median_w1_ratio": round(float(np.median([cell["ratio"] for cell in cells])), 3),
+            "worst": worst["observable"],
+            "worst_of_band": round(float(worst["of_band"]), 3),
+        }
+    head = {"data": found["data"], "half": found["half"], "events": found["events"]["matched"], "seeds": found["seeds"]}
+    return head | {"processes": processes}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.bands", description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="name or file of a model")
@@ -278,6 +301,9 @@ def main() -> None:
     parser.add_argument("--process", type=int, default=0, help="judge on this process alone")
     parser.add_argument("--no-classifiers", action="store_true")
     parser.add_argument("--out", required=True, type=Path, help="OUT.json, OUT.md and OUT.png are written")
+    parser.add_argument(
+        "--into", type=Path, metavar="MODEL", help="file whose metadata is to hold the table by process"
+    )
     options = parser.parse_args()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     found = judge(
@@ -296,6 +322,8 @@ def main() -> None:
     text = markdown(found)
     options.out.with_name(options.out.name + ".md").write_text(text)
     print(text)
+    if options.into:
+        export.annotate(options.into, {"bands": by_process(found)})
 
 
 def _plain(value: Any) -> Any:

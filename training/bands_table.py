@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from training.bands import by_process
+
 
 def markdown(found: dict[str, Any]) -> str:
     """Tables of the figures of `training.bands.judge`."""
-    parts = [_summary(found), _outside(found), _observables(found), _responses(found), _rates(found)]
+    parts = [_summary(found), _processes(found), _outside(found), _observables(found), _responses(found), _rates(found)]
     parts += [_correlations(found), _balance(found)]
     if "auc" in found:
         parts.append(_areas(found))
@@ -40,6 +42,16 @@ def _summary(found: dict[str, Any]) -> str:
             ],
         ],
     )
+
+
+def _processes(found: dict[str, Any]) -> str:
+    head = ["process", "cells", "inside", "the rerun's inside", "median W1 / rerun's", "worst", "its W1 / band"]
+    rows = [
+        [name, *(str(p[k]) for k in ("cells", "inside", "rerun_inside")), f"{p['median_w1_ratio']:.2f}"]
+        + [p["worst"], f"{p['worst_of_band']:.2f}"]
+        for name, p in by_process(found)["processes"].items()
+    ]
+    return _table(head, rows)
 
 
 def _outside(found: dict[str, Any]) -> str:

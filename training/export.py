@@ -203,6 +203,20 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
         return json.loads(archive.read(entry))
 
 
+def annotate(path: str | os.PathLike[str], figures: Mapping[str, Any]) -> Path:
+    """Put ``figures`` into the metrics of a model file; its network and all else stay."""
+    metadata, path = read_metadata(path), Path(path)
+    metadata["metrics"] |= figures
+    validate(metadata)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        torch.jit.save(torch.jit.load(str(path)), str(aside), _extra_files={METADATA: json.dumps(metadata, indent=1)})
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
+
+
 def bundle(path: str | os.PathLike[str], models: Path = MODELS, limit: int = 5_000_000) -> Path:
     """Copy a model file into the package under its own name and record its sha256 in manifest.json."""
     metadata = read_metadata(path)

@@ -145,3 +145,16 @@ def test_a_file_without_metadata_is_named(tmp_path):
     torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), str(tmp_path / "bare.pt"))
     with pytest.raises(ModelError, match=r"bare\.pt: expected extra/hepgen\.json"):
         read_metadata(tmp_path / "bare.pt")
+
+
+def test_annotated_models_keep_their_network(tmp_path):
+    torch.manual_seed(0)
+    path = export.export(Hepic(hidden=16), METADATA, tmp_path / "tiny.pt")
+    features, codes, offsets = gen([20, 10])
+    inputs = (features, codes, offsets, noise_for(offsets))
+    before = call(torch.jit.load(str(path)), *inputs)
+    assert export.annotate(path, {"bands": {"qcd": 1.0}}) == path
+    assert [p.name for p in tmp_path.iterdir()] == ["tiny.pt"]
+    assert read_metadata(path) == METADATA | {"metrics": {"bands": {"qcd": 1.0}}}
+    for a, b in zip(before, call(torch.jit.load(str(path)), *inputs)):
+        assert torch.equal(a, b)

@@ -52,6 +52,8 @@ def cell(name, of_band, counted=True):
         "observable": name,
         "process": "qcd",
         "of_band": of_band,
+        "floor": 1.0,
+        "band": 1.1,
         "ratio": 1.5 * of_band,
         "shift": 0.1,
         "n_reference": 100,
@@ -66,6 +68,7 @@ def test_tables_list_every_cell_outside():
     text = markdown(
         {
             "events": {"matched": 800},
+            "data": "val.parquet",
             "half": "even",
             "seeds": 5,
             "summary": summary | {"worst": cells[2]},
@@ -78,6 +81,7 @@ def test_tables_list_every_cell_outside():
         }
     )
     assert "| 1 of 3 (33.3%) |" in text
+    assert "| qcd | 3 | 1 | 3 | 1.88 | met | 2.50 |" in text
     assert "| met | qcd | 2.50 | 3.75 |" in text
     assert "| jet.mass | qcd | 1.25 |" in text
     assert text.index("| met | qcd") < text.index("| jet.mass | qcd")
@@ -100,6 +104,41 @@ def test_exchanged_samples_differ_by_chance_alone():
     chance = bands._exchanged(a, b, flips)
     # 1.96 times the error of a difference of medians, sqrt(pi / 2) sigma sqrt(2 / n)
     assert chance[0] == pytest.approx(1.96 * np.sqrt(np.pi / 2) * 0.1 * np.sqrt(2 / n), rel=0.25)
+
+
+class Pairs:
+    """Pairs of jets as the collector has them."""
+
+    def __init__(self, **columns):
+        self.columns = columns
+
+    def joined(self, name):
+        return self.columns[name]
+
+
+def test_responses_in_bins_of_pt_of_eta_and_of_both():
+    random = np.random.default_rng(2)
+    n = 6000
+    columns = {
+        "gen_pt": random.uniform(20, 240, n),
+        "gen_eta": random.uniform(-4.9, 4.9, n),
+        "event": np.arange(n) // 3,
+    }
+
+    class File:
+        def __init__(self, scale):
+            self.pairs = Pairs(reco_pt=columns["gen_pt"] * random.normal(scale, 0.2, n), **columns)
+
+    rows = bands.responses([File(1.0), File(1.05), File(1.0)], n_models=1)
+    assert len(rows) == 5 + 3 + 15
+    assert sum(r["n"] for r in rows[:5]) == sum(r["n"] for r in rows[5:8]) == sum(r["n"] for r in rows[8:]) == n
+    assert rows[5]["pt"] == [20.0, 5000.0]
+    assert rows[5]["eta"] == [0.0, 1.3]
+    for row in rows[:3]:
+        assert row["response"]["deviation"] == pytest.approx(0.05, abs=0.03)
+        assert row["response"]["chance"] < 0.04
+        assert abs(row["resolution"]["deviation"]) < 0.1
+    assert "response" not in rows[4]  # no jet beyond 240 GeV
 
 
 def perfect(gen):
