@@ -14,7 +14,7 @@ import torch
 from hepgen_fastsim import metrics
 from torch import Tensor, nn
 
-from training.adversarial import AdversarialConfig, AdversarialTask
+from training.adversarial import GENERATOR, AdversarialConfig, AdversarialTask
 from training.data import jets as jet_data
 from training.data.jets import CONSTITUENT, Jets
 from training.jet_guide import Guide
@@ -35,6 +35,10 @@ class JetGanConfig(AdversarialConfig):
     share: float = field(default=1.0, metadata={"help": "share of the training jets in an epoch, drawn anew each time"})
     guide: float = field(
         default=0.0, metadata={"help": "weight of the distances of observables in the generator's loss"}
+    )
+    balance: float = field(
+        default=0.0,
+        metadata={"help": "length of the discriminator's gradient in that of the guide, at every step; 0: as they are"},
     )
     calibrate: int = field(default=1, metadata={"help": "1: map the summed pt_rel onto that of the training jets"})
     generator: str = field(default="Pythia 8.317, Monash tune, pp 13 TeV", metadata={"help": "for the provenance"})
@@ -162,6 +166,26 @@ class JetGanTask(AdversarialTask):
             return {}
         with torch.autocast(real[0].device.type, enabled=False):
             return {"guide": self.config.guide * self.guide(real, fake)}
+
+    def update_generator(self, batch: Any, optimiser: torch.optim.Optimizer) -> dict[str, float]:
+        """A step of the generator. With ``balance``, the gradient that the discriminator sends into the generated jets
+        is scaled to that share of the guide's: else it takes over as the guide falls."""
+        if self.guide is None or self.config.balance <= 0:
+            return super().update_generator(batch, optimiser)
+        self.discriminator.requires_grad_(False)
+        with self.autocast():
+            fake = self.fake(batch)
+            judged = self.judge(fake, batch).float()
+        losses = {"generator": GENERATOR[self.config.objective](judged), **self.extra(fake, batch)}
+        jets = self.inputs(fake)
+        if "guide" not in losses:  # too few jets
+            gradient = torch.zeros_like(jets)
+        else:
+            pull, gradient = (torch.autograd.grad(losses[name], jets)[0] for name in ("generator", "guide"))
+            scale = self.config.balance * gradient.float().norm() / pull.float().norm().clamp(min=1e-12)
+            gradient = gradient + scale * pull
+        self.descend((jets.float() * gradient.float()).sum(), optimiser)
+        return {name: float(value.detach()) for name, value in losses.items()}
 
     def conditions(self, kinematic: Tensor) -> Tensor | None:
         """The model's conditions [B, D] for jets of jet_pt and jet_eta [B, 2]; None: it has none."""

@@ -212,6 +212,29 @@ def test_every_jet_weighs_the_same(tmp_path):
     assert (share - 1).abs().max() < 0.25
 
 
+def test_balance_holds_the_discriminator_to_a_share_of_the_guide(tmp_path):
+    """The gradient in the generated jets: the guide's, and of the discriminator's a vector of that share of its length,
+    however steep the discriminator is."""
+    path = write(tmp_path / "jets.parquet", 400)
+    options = {"batch": 16, "hidden": 8, "judged": 40, "layers": 1, "guide": 1.0, "balance": 0.5}
+    task = EpicGanTask(EpicGanConfig(data=path, val=path, out=tmp_path / "m.pt", **options))
+    batch = next(iter(task.batches(torch.Generator().manual_seed(0))))
+    jets = torch.randn_like(batch).requires_grad_()
+    sent = []
+    task.fake = lambda batch: jets * 1.0
+    task.descend = lambda loss, optimiser: sent.append(torch.autograd.grad(loss, jets)[0])
+    torch.manual_seed(5)
+    for steepness in (1.0, 1000.0):
+        task.judge = lambda sample, batch, k=steepness: k * sample.flatten(1).sum(1)
+        losses = task.update_generator(batch, None)
+        assert {"generator", "guide"} <= set(losses)
+    torch.manual_seed(5)
+    (guide,) = torch.autograd.grad(task.extra(jets, batch)["guide"], jets)
+    pulls = [gradient - guide for gradient in sent[:1]]
+    assert float(pulls[0].norm() / guide.norm()) == pytest.approx(0.5, rel=1e-3)
+    assert float(sent[1].norm() / sent[0].norm()) == pytest.approx(1.0, rel=0.5)
+
+
 def test_soft_constituents_can_be_left_out():
     features = torch.tensor([[0.0, 0.0, 0.5], [0.1, 0.0, 0.004], [0.0, 0.2, 0.3], [0.0, 0.0, 0.02]])
     jets = Jets(features, torch.tensor([0, 2, 2, 4]), torch.tensor([0, 0, 0]))
