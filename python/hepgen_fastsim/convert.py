@@ -11,18 +11,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import uproot
 
 from hepgen_fastsim.convert_links import CODES, KINDS, by_distance, by_reference
 from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.helix import CMS, Magnet
+from hepgen_fastsim.io.table import TableFile
 
 __all__ = ["Converted", "convert"]
 
@@ -112,12 +111,8 @@ def convert(
         raise InputError(f"links must be one of auto, references, matching; found '{links}'.")
     if not 1 <= process <= 20_000:
         raise InputError(f"process must be a number from 1 to 20000, found {process}.")
-    target = Path(output)
-    if target.exists() and not overwrite:
-        raise InputError(f"output {target} exists; choose another name or allow overwriting.")
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    result, writer = Converted(), None
-    try:
+    result = Converted()
+    with TableFile(output, overwrite=overwrite) as out:
         for path in inputs:
             source = _File(os.fspath(path), tree, links)
             result.by[source.path] = "references" if source.linked else "matching"
@@ -128,21 +123,13 @@ def convert(
                         f"{path}: a process holds at most {PER_PROCESS} events; give the files further on another "
                         "process number, in another output."
                     )
-                if writer is None:
-                    writer = pq.ParquetWriter(aside, table.schema, compression="zstd")
-                writer.write_table(table.select(writer.schema.names))
+                out.write(table)
                 result.n_events += len(table)
                 result.n_constituents += counts[0]
                 result.n_unlinked += counts[1]
                 notify(result.n_events)
-        if writer is None:
+        if not out.n_rows:
             raise InputError(f"no events in {', '.join(os.fspath(path) for path in inputs) or 'no input'}.")
-        writer.close()
-        os.replace(aside, target)
-    finally:
-        if writer is not None:
-            writer.close()
-        aside.unlink(missing_ok=True)
     return result
 
 

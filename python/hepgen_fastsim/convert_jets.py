@@ -17,7 +17,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ import pyarrow.parquet as pq
 from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.cards.card import GenJets
 from hepgen_fastsim.errors import InputError
+from hepgen_fastsim.io.table import TableFile
 from hepgen_fastsim.objects.clustering import JetList, cluster
 from hepgen_fastsim.objects.columns import NEUTRAL_HADRON, PHOTON, _Columns, owners, ranges
 
@@ -110,12 +110,8 @@ def convert_jets(
     if rerun is not None and len(inputs) != 1:
         raise InputError(f"a rerun belongs to one input, found {len(inputs)}.")
     jets = jets or JetDefinition()
-    target = Path(output)
-    if target.exists() and not overwrite:
-        raise InputError(f"output {target} exists; choose another name or allow overwriting.")
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    result, writer = JetPairs(), None
-    try:
+    result = JetPairs()
+    with TableFile(output, overwrite=overwrite) as out:
         for path in inputs:
             seconds: Iterator[pa.Table | None] = iter(lambda: None, 0)
             if rerun is not None:
@@ -125,20 +121,11 @@ def convert_jets(
                 if rerun is not None and (second is None or not second["event"].equals(table["event"])):
                     raise InputError(f"{rerun} has other events than {path}, or in another order.")
                 rows = _pairs(table, second, jets, processes, result)
-                if rows is None:
-                    continue
-                if writer is None:
-                    writer = pq.ParquetWriter(aside, rows.schema, compression="zstd")
-                writer.write_table(rows)
-                notify(result.n_pairs)
-        if writer is None:
+                if rows is not None:
+                    out.write(rows)
+                    notify(result.n_pairs)
+        if not out.n_rows:
             raise InputError(f"no pairs of jets in {', '.join(os.fspath(path) for path in inputs) or 'no input'}.")
-        writer.close()
-        os.replace(aside, target)
-    finally:
-        if writer is not None:
-            writer.close()
-        aside.unlink(missing_ok=True)
     return result
 
 
