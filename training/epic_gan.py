@@ -72,6 +72,7 @@ class EpicGanTask(JetGanTask):
         self.discriminator = EpicDiscriminator(config.hidden, config.judge_layers, config.z_global, config.depth).to(
             config.device
         )
+        self.begin()
         common = max(self.by_size, key=len)[:1000]
         self.make_guide(common * self.model.scale + self.model.mean, torch.ones_like(common[..., 0]))
 

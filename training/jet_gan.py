@@ -40,6 +40,7 @@ class JetGanConfig(AdversarialConfig):
         default=0.0,
         metadata={"help": "length of the discriminator's gradient in that of the guide, at every step; 0: as they are"},
     )
+    start: Path = field(default=Path(), metadata={"help": "checkpoint of a training, to begin with its networks"})
     calibrate: int = field(default=1, metadata={"help": "1: map the summed pt_rel onto that of the training jets"})
     generator: str = field(default="Pythia 8.317, Monash tune, pp 13 TeV", metadata={"help": "for the provenance"})
 
@@ -149,6 +150,14 @@ class JetGanTask(AdversarialTask):
         self.val_kinematics = kinematics(config.val, "val")
         self.judge_jets = Judge(self.val, self.train, config.judged)
         self.train_pt = summed_pt(self.train.features, self.train.offsets)
+
+    def begin(self) -> None:
+        """Begin with the networks of another training, if one is named: not with its averages nor its optimisers."""
+        if self.config.start == Path():
+            return
+        modules = torch.load(self.config.start, weights_only=True, map_location=self.config.device)["modules"]
+        for name, module in self.modules().items():
+            module.load_state_dict(modules[name])
 
     def _optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         if self.config.optimiser == "adam":  # fused: a step over the many small tensors costs a third

@@ -18,8 +18,8 @@ _LEADING = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20)
 def observables(jets: Tensor, mask: Tensor) -> Tensor:
     """Observables [B, K] of padded jets [B, N, 3] (eta_rel, phi_rel, pt_rel) with mask [B, N]; differentiable.
 
-    Summed pt, mass, axis, width, moments of the shape, energy flow polynomials up to four vertices, momenta of
-    constituents by rank, and the multiplicity-free mean of log pt.
+    Summed pt, mass, axis, width, moments of the shape, energy flow polynomials up to four vertices (their roots, and
+    themselves, which say more on the tails), momenta of constituents by rank, and the multiplicity-free mean of log pt.
     """
     eta, phi = jets[..., 0], jets[..., 1]  # [B, N]
     pt = jets[..., 2].clamp(min=1e-5) * mask  # [B, N]
@@ -58,7 +58,7 @@ def observables(jets: Tensor, mask: Tensor) -> Tensor:
         (distance * mask).sum(1) / mask.sum(1).clamp(min=1.0),
         (square * mask).sum(1) / mask.sum(1).clamp(min=1.0),
     ]
-    return torch.stack([total, (mass2.clamp(min=0.0) + 1e-6).sqrt(), *shape, *roots, *by_rank, log_mean], 1)
+    return torch.stack([total, (mass2.clamp(min=0.0) + 1e-6).sqrt(), *shape, *roots, *by_rank, log_mean, *flow], 1)
 
 
 def energy_distance(x: Tensor, y: Tensor) -> Tensor:

@@ -98,6 +98,7 @@ class MpGanTask(JetGanTask):
             spectral=bool(config.spectral_norm),
             **shared,
         ).to(config.device)
+        self.begin()
         index = lengths_to_index(self.train.offsets, len(self.train.features))  # [T]
         rank = torch.arange(len(index)) - self.train.offsets[index]  # [T]
         jets, mask = scatter_padded(self.train.features, index, rank, len(self.train), n)

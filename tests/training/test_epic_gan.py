@@ -235,6 +235,21 @@ def test_balance_holds_the_discriminator_to_a_share_of_the_guide(tmp_path):
     assert float(sent[1].norm() / sent[0].norm()) == pytest.approx(1.0, rel=0.5)
 
 
+def test_a_training_begins_with_the_networks_of_another(tmp_path):
+    data, out = str(write(tmp_path / "jets.parquet")), tmp_path / "first.pt"
+    given = ["epic-gan", "--data", data, "--val", data, "--hidden", "8", "--layers", "1", "--batch", "16"]
+    given += ["--share", "0.16", "--judged", "40"]
+    train.main([*given, "--epochs", "1", "--out", str(out)])
+    kept = torch.load(tmp_path / "first.pt.checkpoint", weights_only=True)["modules"]
+    _, config, changed = train.parse([*given, "--out", str(tmp_path / "m.pt"), "--start", f"{out}.checkpoint"])
+    assert f"--start {out}.checkpoint" in changed
+    for name, module in EpicGanTask(config).modules().items():
+        assert all(torch.equal(value, kept[name][key]) for key, value in module.state_dict().items())
+    config.start = type(config.start)()
+    fresh = EpicGanTask(config).modules()["model"].state_dict()
+    assert not all(torch.equal(value, kept["model"][key]) for key, value in fresh.items())
+
+
 def test_soft_constituents_can_be_left_out():
     features = torch.tensor([[0.0, 0.0, 0.5], [0.1, 0.0, 0.004], [0.0, 0.2, 0.3], [0.0, 0.0, 0.02]])
     jets = Jets(features, torch.tensor([0, 2, 2, 4]), torch.tensor([0, 0, 0]))
