@@ -73,11 +73,7 @@ void HepMCParser::read_asciiv3(GenEvents& out) {
     const bool more = lines_.next();
     const char* line = lines_.begin();
     if (!more || line[0] == 'E' || lines_.text().starts_with("HepMC::")) {
-      if (found < n_particles_) {
-        fail("expected " + std::to_string(n_particles_) + " particles as the E line in line " +
-             std::to_string(event_line_) + " promises, found " + std::to_string(found) + " before " +
-             (more ? "the event ends" : "the end of the input: the file is truncated"));
-      }
+      check_promise(n_particles_, "particles", found, more);
       if (more) lines_.put_back();
       break;
     }

@@ -47,12 +47,7 @@ void HepMCParser::read_io_genevent(GenEvents& out) {
                       (complete && line[0] != 'P' && line[0] != '#');
     if (ends) {
       io_genevent_check_vertex(!more);
-      const auto found = static_cast<std::int64_t>(graph_.vertices.size());
-      if (found < n_vertices_) {
-        fail("expected " + std::to_string(n_vertices_) + " vertices as the E line in line " +
-             std::to_string(event_line_) + " promises, found " + std::to_string(found) + " before " +
-             (more ? "the event ends" : "the end of the input: the file is truncated"));
-      }
+      check_promise(n_vertices_, "vertices", static_cast<std::int64_t>(graph_.vertices.size()), more);
       if (more) lines_.put_back();
       break;
     }

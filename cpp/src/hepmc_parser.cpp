@@ -300,6 +300,13 @@ void HepMCParser::check_weights() {
   weights_settled_ = true;
 }
 
+void HepMCParser::check_promise(std::int64_t promised, const char* what, std::int64_t found, bool more) const {
+  if (found >= promised) return;
+  fail("expected " + std::to_string(promised) + " " + what + " as the E line in line " + std::to_string(event_line_) +
+       " promises, found " + std::to_string(found) + " before " +
+       (more ? "the event ends" : "the end of the input: the file is truncated"));
+}
+
 std::int64_t HepMCParser::parse_count(std::int64_t n, const char* what) const {
   if (n < 0 || n > largest_count) {
     fail("expected a number of " + std::string(what) + " from 0 to " + std::to_string(largest_count) + ", found " +

@@ -47,6 +47,7 @@ class HepMCParser {
   void set_weight_names(std::vector<std::string> names);
   void check_weights();
   std::int64_t parse_count(std::int64_t n, const char* what) const;
+  void check_promise(std::int64_t promised, const char* what, std::int64_t found, bool more) const;
   [[noreturn]] void fail(const std::string& message) const;
   [[noreturn]] void fail_at(std::int64_t line, const std::string& message) const;
   [[noreturn]] void garbled(const char* expected) const;
