@@ -13,7 +13,8 @@ import torch
 from hepgen_fastsim import metrics
 from hepgen_fastsim._core_loader import core
 
-from training.evaluate_jet_pairs import spread_ratio
+from training.data.jet_pairs import Constituents
+from training.evaluate_jet_pairs import by_jet, led, spread_ratio
 from training.export import export, with_slots
 from training.graph_vae import GraphVaeConfig, GraphVaeTask, draw
 from training.graph_vae_losses import Points, as_events, graph_terms, shape_terms
@@ -304,5 +305,19 @@ def test_spread_of_two_draws_is_compared_to_that_of_two_runs(task):
     gen_pt = np.full(len(pairs), 50.0)
     same = spread_ratio([pairs.reco], [pairs.rerun], pairs.reco, pairs.rerun, gen_pt)
     assert same["pt"]["30-2000"] == same["mass"]["30-2000"] == same["n"]["30-2000"] == 1.0
+    assert same["mass, led"]["30-2000"] == 1.0
     none = spread_ratio([pairs.reco], [pairs.reco], pairs.reco, pairs.rerun, gen_pt)
     assert none["pt"]["30-2000"] == 0.0
+
+
+def test_what_is_led_leaves_out_the_rest_of_the_event():
+    momenta = torch.tensor([[10.0, 0.0, 0.0, 0.0], [10.0, 0.0, 1.0, 0.0], [5.0, 1.0, 0.0, 0.0]])
+    jets = Constituents(
+        momenta, torch.zeros(3, 2, dtype=torch.int64), torch.tensor([0, -1, -1]), torch.tensor([0, 2, 3])
+    )
+    assert led(jets).offsets.tolist() == [0, 1, 1]
+    found = by_jet(jets)
+    assert found["n"].tolist() == [2.0, 1.0]
+    assert found["mass"][0] == pytest.approx(20.0 * np.sin(0.5), rel=1e-6)
+    assert found["mass, led"][0] == pytest.approx(0.0, abs=1e-3)
+    assert np.isnan(found["mass, led"][1])
