@@ -20,7 +20,7 @@ import numpy as np
 
 from hepgen_fastsim.errors import Error, InputError
 from hepgen_fastsim.io.parquet import METADATA_KEY
-from hepgen_fastsim.io.writer import PartFile
+from hepgen_fastsim.io.part_file import PartFile
 
 __all__ = ["GeneratedWriter", "JetNetWriter", "ParquetSets", "open_generated"]
 

@@ -21,7 +21,7 @@ import numpy as np
 from hepgen_fastsim.errors import Error, InputError
 from hepgen_fastsim.io.generated import GeneratedWriter
 from hepgen_fastsim.io.hard_process import HardEvents, generated_process
-from hepgen_fastsim.io.writer import PartFile
+from hepgen_fastsim.io.part_file import PartFile
 
 __all__ = ["PartonSets", "PartonWriter", "parton_format"]
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hepgen_fastsim.errors import Error
-from hepgen_fastsim.io.writer import PartFile
+from hepgen_fastsim.io.part_file import PartFile
 
 __all__ = ["TableFile"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hepgen_fastsim.errors import Error, InputError
-from hepgen_fastsim.io.writer import PartFile
+from hepgen_fastsim.io.part_file import PartFile
 from hepgen_fastsim.metrics.result import plain
 
 __all__ = ["NAMES", "check_output", "plain", "write_files"]
