@@ -14,12 +14,12 @@ from torch import nn
 from training.data.partons import PROCESSES, Rows, _write
 from training.event_gan import EventFlowConfig, EventFlowTask, EventGanConfig, EventGanTask
 from training.export import export
-from training.mmd import KERNELS, TOP_PAIR, invariant_mass, mean_kernel, mmd2
+from training.mmd import KERNELS, TOP_PAIR, MeshMmd, invariant_mass, mean_kernel, mmd2
 from training.networks import top_pairs as phase_space
-from training.networks.event_gan import SCALE, EventGan, EventJudge
+from training.networks.event_gan import MASSES_OF, SCALE, EventGan, EventJudge
 from training.networks.flows import spline
 from training.networks.partons import DECAYS, INCOMING, EventFlow, with_energy
-from training.networks.top_pairs import MASSES, TopPairs, arctan_map, arctan_unmap, to_unit
+from training.networks.top_pairs import MASSES, TopPairs, arctan_map, arctan_unmap, boost_xy, to_unit
 from training.parton_observables import DISTRIBUTIONS, RESONANCES, distance, observables, quartiles
 from training.train import train
 
@@ -99,6 +99,19 @@ def test_pairs_have_the_width_of_the_w_and_triples_that_of_the_top():
         assert width == pytest.approx(resonance.width, rel=0.1)  # the kernel's width is the peak's
 
 
+def test_a_mesh_gives_the_mmd_of_all_pairs_and_its_slope():
+    truth, widths = 80.0 + 3.0 * normal(2, 400).float(), [[1.5, 6.0], [2.0, 30.0]]
+    found = (82.0 + 5.0 * normal(2, 300, seed=1).float()).requires_grad_()
+    mesh = MeshMmd(truth, widths, spacing=0.05)(found)
+    direct = torch.stack([mmd2(x, y, w) for x, y, w in zip(truth, found, widths)])
+    torch.testing.assert_close(mesh, direct, rtol=2e-3, atol=1e-5)
+    slopes = [torch.autograd.grad(loss.sum(), found)[0] for loss in (mesh, direct)]
+    torch.testing.assert_close(*slopes, rtol=0.05, atol=2e-2 * float(slopes[1].abs().max()))
+    one = MeshMmd(torch.full((1, 2), 80.0), [[2.0]], "gaussian")(torch.full((1, 2), 83.0))
+    assert float(one) == pytest.approx(2 - 2 * math.exp(-9 / 8), rel=1e-4)
+    assert float(MeshMmd(truth, widths)(torch.full((2, 9), 1e6)).min()) > 0  # held at the end
+
+
 def test_mmd_pulls_masses_to_the_peak():
     truth = TopPairs().decode(normal(500, 16).float())[:, :, :3]
     momenta = (1.1 * truth).requires_grad_()
@@ -149,24 +162,61 @@ def test_the_scale_of_momenta():
 
 
 @pytest.mark.parametrize("masses", ["mmd", "none", "arctan"])
-def test_a_step_of_both_players(sample, tmp_path, masses):
-    task = EventGanTask(config(sample, tmp_path, masses=masses, precision="bf16", mmd_events=100))
+@pytest.mark.parametrize("output", ["decays", "momenta"])
+def test_a_step_of_both_players(sample, tmp_path, masses, output):
+    task = EventGanTask(config(sample, tmp_path, masses=masses, output=output, precision="bf16", mmd_events=100))
     losses = task.update(next(task.batches(torch.Generator().manual_seed(1))), task.optimisers())
     assert ("mmd" in losses) == (masses == "mmd")
+    assert losses["energy"] > 0
     assert all(math.isfinite(value) for value in losses.values())
 
 
 def test_estimators_and_roots(sample, tmp_path):
-    truth, fake = TopPairs().decode(torch.randn(100, 16))[:, :, :3], torch.randn(100, 18)
-    found = {}
-    for estimator in ("biased", "unbiased"):
+    fake, found = 60.0 + 80.0 * torch.rand(200, 4), {}
+    for estimator in ("biased", "unbiased", "mesh"):
         for root in (0, 1):
             task = EventGanTask(config(sample, tmp_path, estimator=estimator, root=root, widths="2"))
-            found[estimator, root] = torch.stack(task.mmd(truth, fake))
+            torch.manual_seed(1)  # the same events of the truth
+            found[estimator, root] = task.mmd(fake)
     torch.testing.assert_close(found["biased", 1].square(), found["biased", 0])
     assert (found["biased", 0] > found["unbiased", 0]).all()
+    torch.testing.assert_close(found["mesh", 0], found["unbiased", 0], rtol=0.15, atol=0)  # 3000 and 200 of the truth
     with pytest.raises(SystemExit, match="expected --masses"):
         EventGanTask(config(sample, tmp_path, masses="bw"))
+    with pytest.raises(SystemExit, match=r"--output momenta or decays; found .* energies"):
+        EventGanTask(config(sample, tmp_path, output="energies"))
+
+
+def test_masses_are_those_of_the_momenta(sample, tmp_path):
+    task = EventGanTask(config(sample, tmp_path))
+    for network in (task.model, EventGan()):
+        noise = torch.randn(50, 18)
+        raw, momenta = network.raw(noise), network.draw(noise).double()
+        shell = torch.tensor(MASSES, dtype=torch.float64)
+        for k, particles in enumerate(MASSES_OF):
+            expected = invariant_mass(momenta, shell, particles).float()
+            torch.testing.assert_close(network.masses(raw)[:, k], expected, rtol=1e-3, atol=0.01)
+    again = task.model.encode(task.train.on_shell())
+    torch.testing.assert_close(task.model.masses(again).T.float(), task.true_masses, rtol=1e-5, atol=0)
+    assert float(again[:, 16:].abs().max()) < 1e-3  # the truth balances
+    momenta = EventGan().encode(task.train.on_shell())
+    torch.testing.assert_close(SCALE * momenta.view(-1, 6, 3).float(), task.train.momenta)
+
+
+def test_the_output_decays_has_all_of_the_phase_space():
+    """Eighteen momenta change in eighteen directions: masses and balance are free."""
+    torch.manual_seed(2)
+    network = EventGan("small", "decays").double()
+    noise = 0.5 * torch.randn(1, 18, dtype=torch.float64)
+    slope = torch.autograd.functional.jacobian(lambda z: network.draw(z).flatten(), noise)[:, 0]  # [18, 18]
+    singular = torch.linalg.svdvals(slope)
+    assert float(singular[-1]) > 1e-3 * float(singular[0]) > 0
+    momenta = network.draw(torch.randn(500, 18, dtype=torch.float64))
+    found = observables(momenta.detach().numpy())
+    assert (found["m_wp"] < found["m_t"] - 4.7).all()  # whatever the network says
+    assert np.hypot(found["balance_x"], found["balance_y"]).mean() > 10.0
+    raw = network.raw(torch.randn(500, 18, dtype=torch.float64))
+    assert float(network.masses(raw).detach()[:, 2].std()) > 10.0  # begins far from any peak
 
 
 # --- phase space ----------------------------------------------------------------------------------------------------
@@ -188,6 +238,21 @@ def test_coordinates_have_an_inverse():
     phase = TopPairs().double()
     t = normal(2000, 16)
     torch.testing.assert_close(phase.encode(phase.decode(t)), t, rtol=1e-5, atol=1e-4)
+
+
+def test_a_pair_may_have_transverse_momentum():
+    phase, t, pt = TopPairs().double(), normal(300, 16), 50.0 * normal(300, 2, seed=1)
+    masses = [torch.full((300,), m, dtype=torch.float64) for m in (173.0, 180.0, 80.0, 70.0)]
+    p = phase.build(masses[:2], masses[2:], t[:, 4:], pt)
+    torch.testing.assert_close(p.sum(1)[:, :2], pt)
+    found, still = observables(p[:, :, :3].numpy()), phase.build(masses[:2], masses[2:], t[:, 4:], 0.0 * pt)
+    for name, mass in zip(("m_t", "m_tbar", "m_wp", "m_wm"), masses):
+        np.testing.assert_allclose(found[name], mass.numpy(), rtol=1e-6)
+    at_rest = observables(still[:, :, :3].numpy())
+    np.testing.assert_allclose(found["m_tt"], at_rest["m_tt"], rtol=1e-9)
+    np.testing.assert_allclose(found["y_tt"], at_rest["y_tt"], rtol=1e-6, atol=1e-9)
+    u = normal(300, 2)
+    torch.testing.assert_close(boost_xy(boost_xy(p, u), -u), p)
 
 
 def test_uniform_numbers_become_a_breit_wigner():

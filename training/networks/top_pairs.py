@@ -69,6 +69,15 @@ def boost_z(p: Tensor, sinh: Tensor) -> Tensor:
     return torch.stack([x, y, c * z + s * e, c * e + s * z], 2)
 
 
+def boost_xy(p: Tensor, u: Tensor) -> Tensor:
+    """p [B, K, 4] boosted across z by the velocity of momentum over mass u [B, 2]."""
+    gamma = torch.sqrt(1.0 + u.square().sum(1, keepdim=True))  # [B, 1]
+    e = p[:, :, 3]
+    along = (p[:, :, :2] * u[:, None]).sum(2)  # [B, K]
+    across = p[:, :, :2] + u[:, None] * (e + along / (1.0 + gamma))[:, :, None]
+    return torch.cat([across, p[:, :, 2:3], (gamma * e + along)[:, :, None]], 2)
+
+
 def direction(p: Tensor) -> tuple[Tensor, Tensor]:
     """cos theta [B] and phi [B] of p [B, 4]."""
     length = torch.sqrt(p[:, :3].square().sum(1)).clamp(min=1e-12)
@@ -148,16 +157,23 @@ class TopPairs(nn.Module):
         low_w = self.limits[1, 0] * one
         high_w = [torch.minimum(self.limits[1, 1] * one, top[k] - self.m_b - 0.01) for k in range(2)]
         boson = [arctan_map(u[:, 2 + k], low_w, high_w[k], m_w, width_w) for k in range(2)]
+        return self.build(top, boson, t[:, 4:], torch.zeros_like(t[:, :2]))
+
+    def build(self, top: list[Tensor], boson: list[Tensor], t: Tensor, pt: Tensor) -> Tensor:
+        """Momenta p [B, 6, 4] of masses [B] of the tops and of the W bosons (two each, in GeV), of the coordinates from
+        4 on t [B, 12], and of the pair's transverse momentum [B, 2] in GeV."""
+        u = to_unit(t)  # [B, 12]
+        one = torch.ones_like(top[0])
         threshold = top[0] + top[1]
-        excess = torch.exp(self.excess[0] + self.excess[1] * t[:, 4])
+        excess = torch.exp(self.excess[0] + self.excess[1] * t[:, 0])
         m_tt = torch.minimum(threshold * (1.0 + excess), 0.999 * self.e_cm * one)
-        rapidity = (2.0 * u[:, 5] - 1.0) * torch.log(self.e_cm / m_tt)
+        rapidity = (2.0 * u[:, 1] - 1.0) * torch.log(self.e_cm / m_tt)
         momentum = two_body(m_tt, top[0], top[1])
-        cosine, phi = 2.0 * u[:, 6] - 1.0, math.pi * (2.0 * u[:, 7] - 1.0)
+        cosine, phi = 2.0 * u[:, 2] - 1.0, math.pi * (2.0 * u[:, 3] - 1.0)
         sides: list[Tensor] = []
         for k in range(2):
-            c_w, phi_w = 2.0 * u[:, 8 + 4 * k] - 1.0, math.pi * (2.0 * u[:, 9 + 4 * k] - 1.0)
-            c_q, phi_q = 2.0 * u[:, 10 + 4 * k] - 1.0, math.pi * (2.0 * u[:, 11 + 4 * k] - 1.0)
+            c_w, phi_w = 2.0 * u[:, 4 + 4 * k] - 1.0, math.pi * (2.0 * u[:, 5 + 4 * k] - 1.0)
+            c_q, phi_q = 2.0 * u[:, 6 + 4 * k] - 1.0, math.pi * (2.0 * u[:, 7 + 4 * k] - 1.0)
             p_w = two_body(top[k], boson[k], self.m_b * one)
             half = 0.5 * boson[k]
             zero = torch.zeros_like(half)
@@ -169,7 +185,8 @@ class TopPairs(nn.Module):
             side = rotate(torch.cat([quarks, b[:, None]], 1), c_w, phi_w)  # [B, 3, 4]
             side = boost_z(side, momentum / top[k])
             sides.append(rotate(side, cosine if k == 0 else -cosine, phi if k == 0 else phi + math.pi))
-        return boost_z(torch.cat(sides, 1), torch.sinh(rapidity))
+        p = boost_xy(torch.cat(sides, 1), pt / m_tt[:, None])
+        return boost_z(p, torch.sinh(rapidity))
 
     def encode(self, p: Tensor) -> Tensor:
         """Inverse of ``decode`` for a sample in double precision: p [B, 6, 4] whose transverse momenta balance."""
