@@ -33,7 +33,7 @@ from training.networks.subtraction import (
     SubtractionGan,
     class_loss,
     classes_of,
-    mixture,
+    data_sets,
     normalisation_loss,
     sliced_energy,
 )
@@ -104,7 +104,7 @@ class SubtractionTask(AdversarialTask):
         layers, hidden, hidden_judge, _ = SIZES[config.size]
         self.model = SubtractionGan(self.samples, hidden, layers, config.classes == "learnt")
         self.model.fit(self.samples)
-        self.sets = [torch.from_numpy(self.normal(x)).float() for x in data_sets(self.samples)]
+        self.sets = [self.seen(torch.from_numpy(x).double(), i).float() for i, x in enumerate(data_sets(self.samples))]
         judges = [Judge(self.model.dim, hidden_judge, layers, config.octaves) for _ in self.sets]
         self.discriminator = nn.ModuleList(judges).to(config.device)
         self.model = self.model.to(config.device)
@@ -116,9 +116,9 @@ class SubtractionTask(AdversarialTask):
         self.shares = (member * rates / sigma[:, None]).float().to(config.device)
         self.scorer = Scorer(self.samples, self.val, self.model)
 
-    def normal(self, x: np.ndarray) -> np.ndarray:
-        """Coordinates as normal numbers [N, D]."""
-        return self.model.quantiles.to_normal(x)
+    def seen(self, x: Tensor, i: int) -> Tensor:
+        """Coordinates x [N, D] as the discriminator of data set i sees them, normal numbers of its own quantiles."""
+        return self.model.quantiles.to_normal(x, 0 if self.model.learnt else 1 + i)
 
     def __len__(self) -> int:
         return self.config.steps
@@ -129,12 +129,19 @@ class SubtractionTask(AdversarialTask):
             rows = [torch.randint(len(x), (self.config.batch,), generator=generator) for x in self.sets]
             yield [x[i].to(self.config.device) for x, i in zip(self.sets, rows)]
 
-    def draw(self) -> tuple[Tensor, Tensor]:
-        """Generated u [N, D] and labels [N, K]; drawn classes have the same number of events each."""
+    def draw(self) -> tuple[list[Tensor], Tensor]:
+        """Generated events as each discriminator sees them, n of [N, D], and labels [N, K].
+
+        Drawn classes have the same number of events each.
+        """
         n = self.config.batch // self.model.n_classes * self.model.n_classes
         which = torch.arange(n, device=self.config.device) % self.model.n_classes
         noise = torch.randn(len(which), self.model.n_noise, device=self.config.device)
-        return self.model.generate(noise, which)
+        u, label = self.model.generate(noise, which)
+        if self.model.learnt:
+            return [u] * self.classes.sets, label
+        x = self.model.values(u, which)
+        return [self.seen(x, i) for i in range(self.classes.sets)], label
 
     def weights(self, label: Tensor) -> Tensor:
         """Weights [n, N] of generated events in each data set, each row with sum 1.
@@ -151,9 +158,9 @@ class SubtractionTask(AdversarialTask):
             weights = self.weights(label)  # [n, N]
             even = torch.full_like(batch[0][:, 0], 1.0 / self.config.batch)
         smooth = self.config.regulariser * LAZY if self._steps % LAZY == 0 else 0.0
-        total = torch.zeros((), device=u.device)
-        for judge, real, weight in zip(self.discriminator, batch, weights):
-            both = torch.cat([real, u]).requires_grad_(smooth > 0)  # [2 N, D]
+        total = torch.zeros((), device=label.device)
+        for judge, real, made, weight in zip(self.discriminator, batch, u, weights):
+            both = torch.cat([real, made]).requires_grad_(smooth > 0)  # [2 N, D]
             judged = judge(both)
             judged_real, judged_fake = judged.tensor_split([len(real)])
             total = total + softplus(-judged_real).mean() + (weight * softplus(judged_fake)).sum()
@@ -169,14 +176,16 @@ class SubtractionTask(AdversarialTask):
         self.discriminator.requires_grad_(False)
         u, label = self.draw()
         fooled = [
-            (weight * softplus(-judge(u))).sum() for judge, weight in zip(self.discriminator, self.weights(label))
+            (weight * softplus(-judge(made))).sum()
+            for judge, made, weight in zip(self.discriminator, u, self.weights(label))
         ]
         losses = {"generator": torch.stack(fooled).sum()}
         if self.config.energy > 0:
             n = self.config.directions if self.model.dim > 1 else 1
-            directions = torch.randn(n, self.model.dim, device=u.device)
+            directions = torch.randn(n, self.model.dim, device=label.device)
             directions = directions / directions.norm(dim=1, keepdim=True)
-            apart = [sliced_energy(u, w, real, directions) for w, real in zip(self.weights(label), batch)]
+            sides = zip(u, self.weights(label), batch)
+            apart = [sliced_energy(made, w, real, directions) for made, w, real in sides]
             losses["energy"] = self.config.energy * torch.stack(apart).sum()
         if self.model.learnt:
             alpha = self.config.alpha
@@ -228,14 +237,6 @@ class SubtractionTask(AdversarialTask):
         }
 
 
-def data_sets(samples: Samples) -> list[np.ndarray]:
-    """Events of each data set: all base samples in proportion, then each to subtract, then each to add."""
-    n = max(len(x) for x in samples.events)
-    bases = [x for s, x in zip(samples.samples, samples.events) if s.role == "base"]
-    base = bases[0] if len(bases) == 1 else mixture(samples, ("base",), n, np.random.default_rng(2))
-    return [base] + [x for role in ROLES[1:] for s, x in zip(samples.samples, samples.events) if s.role == role]
-
-
 class Scorer:
     """Closure of each data set and of the result on validation data: χ² per bin in bins of equal content.
 
@@ -247,7 +248,8 @@ class Scorer:
         self.events = events
         grid = torch.special.ndtri(torch.linspace(0, 1, BINS + 1, dtype=torch.float64)[1:-1]).numpy()
         self.inner = grid
-        self.sets = [self.fill(model.quantiles.to_normal(x)) for x in data_sets(val)]  # each [D, BINS], sums to 1
+        normal = [model.quantiles.to_normal(torch.from_numpy(x).double(), 0).numpy() for x in data_sets(val)]
+        self.sets = [self.fill(u) for u in normal]  # each [D, BINS], sums to 1
         self.sizes = [len(x) for x in data_sets(val)]
         found = classes_of(train)
         rates, member = np.array(found.rates), np.array(found.member)
@@ -267,8 +269,9 @@ class Scorer:
         which = torch.from_numpy(np.random.default_rng(7).choice(k, n, p=self.rates / self.rates.sum()))
         noise = torch.randn(n, model.n_noise, generator=generator)
         parts = [model.generate(z.to(device), w.to(device)) for z, w in zip(noise.split(50_000), which.split(50_000))]
-        u = torch.cat([p[0] for p in parts]).cpu().double().numpy()
-        which = torch.cat([p[1] for p in parts]).argmax(1).cpu().numpy()
+        labels = torch.cat([p[1] for p in parts]).argmax(1)
+        x = model.values(torch.cat([p[0] for p in parts]), labels)
+        u, which = model.quantiles.to_normal(x.double(), 0).cpu().numpy(), labels.cpu().numpy()
         counts = np.bincount(which, minlength=k)
         shapes = np.stack([self.fill(u[which == c]) for c in range(k)])  # [K, D, BINS]
         if model.learnt:  # the rates are the network's own, in units of the base

@@ -18,15 +18,17 @@ from training.data import subtraction as data
 from training.data.subtraction import Sample, Samples
 from training.evaluate_subtraction import Generated, exact
 from training.export import export
+from training.networks.quantiles import QuantileTables
 from training.networks.subtraction import (
     SubtractionGan,
     class_loss,
     classes_of,
     counting,
+    data_sets,
     normalisation_loss,
     sliced_energy,
 )
-from training.subtraction_gan import SubtractionConfig, SubtractionTask, data_sets
+from training.subtraction_gan import SubtractionConfig, SubtractionTask
 
 # --- counting and losses --------------------------------------------------------------------------------------------
 
@@ -150,6 +152,36 @@ def test_what_is_negative_has_a_class_of_its_own():
         classes_of(Samples("other", ("x", "y"), swapped, too_much.events))
 
 
+def test_tables_of_several_samples_agree_in_the_values():
+    """A sample of two lobes is one lobe in its own quantiles, and its values are what another's table says of them."""
+    rng = np.random.default_rng(1)
+    lobes = np.concatenate([rng.normal(-3, 0.3, (5000, 2)), rng.normal(4, 0.3, (500, 2))])
+    peak = rng.normal(0, 1, (5000, 2))
+    tables = QuantileTables(2, 2)
+    tables.fit([lobes, peak])
+    u = tables.to_normal(torch.from_numpy(lobes), 0)
+    assert float(u.mean()) == pytest.approx(0.0, abs=0.02)
+    assert float(u.std()) == pytest.approx(1.0, abs=0.02)
+    zero = torch.zeros(len(lobes), dtype=torch.int64)
+    np.testing.assert_allclose(tables(u, zero).numpy(), lobes, atol=1e-4)
+    x = torch.linspace(-2.5, 2.5, 21, dtype=torch.float64)[:, None].repeat(1, 2).requires_grad_()
+    other = tables.to_normal(x, 1)
+    np.testing.assert_allclose(tables(other, zero[:21] + 1).detach().numpy(), x.detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(other.detach().numpy(), x.detach().numpy(), atol=0.25)  # a normal sample
+    (slope,) = torch.autograd.grad(other.sum(), x)
+    assert float(slope.min()) > 0.3  # values move, and what is seen of them
+
+
+def test_classes_have_the_quantiles_of_their_samples(file, tmp_path):
+    task = task_of(file, tmp_path)
+    assert task.model.table.tolist() == [1, 2, 2]  # remainder: base; common and negative: what is subtracted
+    learnt = task_of(file, tmp_path, classes="learnt")
+    assert learnt.model.table.tolist() == [0, 0, 0]
+    assert [round(float(x.std()), 1) for x in task.sets] == [1.0, 1.0]
+    network = SubtractionGan(data.toy("toy2", 500, 1), 4, 1, False)
+    assert network.table.tolist() == [1, 2, 3]
+
+
 # --- the dipole -----------------------------------------------------------------------------------------------------
 
 
@@ -261,6 +293,7 @@ def trained(task, epochs: int) -> dict[str, float]:
 def test_a_short_training_improves_the_closure(file, tmp_path):
     task = task_of(file, tmp_path)
     task.scorer.events = 20_000
+    torch.nn.init.constant_(task.model.net[-1].bias, 0.2)  # the quantiles alone make a good beginning
     before = task.validate(task.model)["score"]
     assert set(trained(task, 2)) == {"discriminator", "generator", "energy"}
     assert task.validate(task.model)["score"] < 0.7 * before

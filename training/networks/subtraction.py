@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from training.data.dipole import Z_MASS
-from training.data.subtraction import LEPTON_PT, Samples
-from training.networks.quantiles import Quantiles
+from training.data.subtraction import LEPTON_PT, ROLES, Samples
+from training.networks.quantiles import QuantileTables
 from training.networks.unfolding import leaky
 
 Output = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -137,13 +137,16 @@ class SubtractionGan(nn.Module):
         self.n_noise = self.dim + 2
         self.items = len(ITEMS.get(samples.case, (0,)))
         self.z_mass, self.lepton_pt = Z_MASS, LEPTON_PT
-        self.quantiles = Quantiles(self.dim)
+        #: tables of all samples together, of the base, of each sample to subtract and to add
+        self.quantiles = QuantileTables(1 + found.sets, self.dim)
         width = self.n_noise + (0 if learnt else self.n_classes)
         self.net = leaky(width, hidden, self.dim + (self.n_classes if learnt else 0), layers)
         rates, member, signs = (torch.tensor(v, dtype=torch.float64) for v in (found.rates, found.member, found.signs))
         chosen = torch.cat([(signs != 0).double()[None], member])  # [1 + n, K] what each request contains
         share = (chosen * rates).cumsum(1) / (chosen * rates).sum(1, keepdim=True)  # [1 + n, K]
         share[share > 1.0 - 1e-9] = 2.0  # rounding must not reach behind the last
+        own = [1, *range(2, found.sets + 1), 2][: self.n_classes]  # what is negative is part of the first to subtract
+        self.register_buffer("table", torch.tensor([0] * self.n_classes if learnt else own))
         self.register_buffer("rates", rates.float())
         self.register_buffer("member", member.float())
         self.register_buffer("signs", signs.float())
@@ -151,12 +154,20 @@ class SubtractionGan(nn.Module):
         self.register_buffer("share", share.float())
 
     def fit(self, samples: Samples) -> None:
-        """Quantiles of all samples together, each with the same weight: none is squeezed into a corner."""
+        """Quantiles of all samples together, each with the same weight, and of each data set.
+
+        A class that is drawn has those of a data set that it is most of: two lobes with a gap become a single one,
+        which a smooth map of normal noise can fill.
+        """
         n = min(len(x) for x in samples.events)
-        self.quantiles.fit(np.concatenate([x[:n] for x in samples.events]))
+        self.quantiles.fit([np.concatenate([x[:n] for x in samples.events]), *data_sets(samples)])
+
+    def values(self, u: Tensor, which: Tensor) -> Tensor:
+        """Normal numbers u [N, D] of classes which i64 [N] to coordinates of phase space [N, D]."""
+        return self.quantiles(u, self.table[which])
 
     def generate(self, noise: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-        """noise [N, Z], classes which i64 [N] -> coordinates as normal numbers u [N, D], class labels [N, K]."""
+        """noise [N, Z], classes which i64 [N] -> normal numbers u [N, D], see ``values``, and class labels [N, K]."""
         label = torch.nn.functional.one_hot(which, self.n_classes).to(noise.dtype)  # [N, K]
         if self.learnt:
             out = self.net(noise)
@@ -191,7 +202,7 @@ class SubtractionGan(nn.Module):
         u, label = self.generate(noise_set[:, : self.n_noise], which)
         which = label.argmax(1)
         kept = self.chosen[request, which]  # [B], false for learnt classes alone
-        items = self.decode(self.quantiles(u), math.pi * (2.0 * uniform[:, 1] - 1.0))[kept]  # [B', I, G]
+        items = self.decode(self.values(u, which), math.pi * (2.0 * uniform[:, 1] - 1.0))[kept]  # [B', I, G]
         count = torch.where(kept, self.items, 0)
         code = torch.tensor([0], device=offsets.device)
         if self.case == "dilepton":
@@ -215,3 +226,11 @@ def mixture(samples: Samples, roles: tuple[str, ...], n: int, rng: np.random.Gen
     sigmas = np.array([sigma for sigma, _ in chosen])
     counts = rng.multinomial(n, sigmas / sigmas.sum())
     return np.concatenate([x[rng.integers(len(x), size=count)] for count, (_, x) in zip(counts, chosen)])
+
+
+def data_sets(samples: Samples) -> list[np.ndarray]:
+    """Events of each data set: all base samples in proportion, then each to subtract, then each to add."""
+    n = max(len(x) for x in samples.events)
+    bases = [x for s, x in zip(samples.samples, samples.events) if s.role == "base"]
+    base = bases[0] if len(bases) == 1 else mixture(samples, ("base",), n, np.random.default_rng(2))
+    return [base] + [x for role in ROLES[1:] for s, x in zip(samples.samples, samples.events) if s.role == role]
