@@ -62,13 +62,13 @@ def run(engine: Any, pairs: JetPairs, seed: int) -> tuple[Constituents, float]:
     for k, name in enumerate(("pt", "eta", "phi", "mass")):
         if name in columns:
             momenta[:, k] = made["items"][:, columns.index(name)]
-    return _constituents(momenta, made["offsets"]), seconds
+    return _constituents(momenta, made["origin"], made["offsets"]), seconds
 
 
-def _constituents(momenta: np.ndarray, offsets: np.ndarray) -> Constituents:
+def _constituents(momenta: np.ndarray, origin: np.ndarray, offsets: np.ndarray) -> Constituents:
     none = torch.zeros(len(momenta), 2, dtype=torch.int64)
     bounds = torch.from_numpy(np.asarray(offsets, np.int64))
-    return Constituents(torch.from_numpy(momenta), none, none[:, 0], bounds)
+    return Constituents(torch.from_numpy(momenta), none, torch.from_numpy(np.asarray(origin, np.int64)), bounds)
 
 
 def jets_of_events(
