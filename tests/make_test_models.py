@@ -118,6 +118,17 @@ class Hungry(Smear):
         return features[:, :3], torch.cat([codes, none], 1), offsets, index[kept], noise_set[:, :1]
 
 
+class Lost(Smear):
+    """Loses its device with more than 100 items."""
+
+    def forward(self, features: Tensor, codes: Tensor, offsets: Tensor, conditions: Tensor, noise_set: Tensor,
+                slot_offsets: Tensor, noise_slot: Tensor) -> Output:  # fmt: skip
+        if features.shape[0] > 100:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        none = torch.zeros([0], dtype=torch.long)
+        return features[:0, :3], none[:, None].repeat(1, 2), torch.zeros_like(offsets), none, noise_set[:, :1]
+
+
 class WrongType(Smear):
     def forward(self, features: Tensor, codes: Tensor, offsets: Tensor, conditions: Tensor, noise_set: Tensor,
                 slot_offsets: Tensor, noise_slot: Tensor) -> Output:  # fmt: skip
@@ -181,6 +192,7 @@ def main(folder: Path) -> None:
     save(Drawn(), DRAWN, folder / "drawn.pt")
     save(Raises(), changed(name="raises"), folder / "raises.pt")
     save(Hungry(), changed(name="hungry"), folder / "hungry.pt")
+    save(Lost(), changed(name="lost"), folder / "lost.pt")
     save(WrongType(), changed(name="wrong-type"), folder / "wrong-type.pt")
     save(WrongShape(), changed(name="wrong-shape"), folder / "wrong-shape.pt")
     save(WrongOrigin(), DRAWN | {"name": "wrong-origin"}, folder / "wrong-origin.pt")

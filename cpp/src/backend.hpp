@@ -5,10 +5,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
-#include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "hepgen_fastsim/engine.hpp"
+#include "hepgen_fastsim/error.hpp"
 #include "hepgen_fastsim/model.hpp"
 
 namespace hepgen_fastsim {
@@ -34,16 +35,16 @@ struct NetworkOutput {
 };
 
 /// A batch did not fit into the device's memory: the engine tries smaller ones.
-class OutOfMemory : public std::runtime_error {
+class OutOfMemory : public Error {
  public:
-  using std::runtime_error::runtime_error;
+  using Error::Error;
 };
 
 class Backend {
  public:
   virtual ~Backend() = default;
 
-  /// Throws OutOfMemory, and ModelError when the network fails otherwise.
+  /// Throws ModelError when the network fails; what the device reports passes as it is.
   virtual NetworkOutput forward(const NetworkInput& input) const = 0;
 
   /// Number of slots of each set, i64 [B]; only for models that draw it.
@@ -52,7 +53,16 @@ class Backend {
   virtual at::Device device() const = 0;
 };
 
-/// Picks the backend by the file's suffix: TorchScript for ".pt". Throws Error for a device that is not there.
-std::unique_ptr<const Backend> make_backend(const Model& model, const Engine::Config& config);
+/// Picks the backend by the file's suffix: TorchScript for ".pt".
+std::shared_ptr<const Backend> make_backend(const Model& model, at::Device device, Precision precision);
+
+/// The devices of Engine::Config. Throws Error for one that is not there.
+std::vector<at::Device> find_devices(const std::string& names);
+
+/// Whether an exception is the device's, not the network's.
+bool is_of_device(const std::exception& error);
+
+/// Throws OutOfMemory, or an Error that names the device; `batch` says what was being worked on.
+[[noreturn]] void fail_of_device(const std::exception& error, at::Device device, const std::string& batch);
 
 }  // namespace hepgen_fastsim

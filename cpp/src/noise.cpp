@@ -5,6 +5,8 @@
 
 #include <numbers>
 
+#include "hepgen_fastsim/random.hpp"
+
 namespace hepgen_fastsim {
 namespace {
 
@@ -23,6 +25,15 @@ std::pair<at::Tensor, at::Tensor> box_muller(const at::Tensor& a, const at::Tens
   const at::Tensor radius = (u.to(at::kDouble).log() * -2.0).sqrt();
   const at::Tensor angle = b.to(at::kDouble) * (2.0 * std::numbers::pi * 0x1p-32);
   return {(radius * angle.cos()).to(at::kFloat), (radius * angle.sin()).to(at::kFloat)};
+}
+
+std::vector<std::uint32_t> words(const at::Tensor& t) {
+  const auto* data = t.const_data_ptr<std::int64_t>();
+  return {data, data + t.numel()};
+}
+
+std::span<float> numbers(at::Tensor& t) {
+  return {t.mutable_data_ptr<float>(), static_cast<std::size_t>(t.numel())};
 }
 
 }  // namespace
@@ -50,6 +61,31 @@ at::Tensor normal_noise_torch(std::uint64_t seed, std::uint32_t stream, const at
   }
   if (out.empty()) return at::empty({event.size(0), 0}, event.options().dtype(at::kFloat));
   return at::stack(out, 1).narrow(1, 0, channels).contiguous();
+}
+
+at::Tensor set_noise(std::uint64_t seed, std::uint32_t stream, const at::Tensor& event, std::int64_t channels) {
+  if (!event.is_cpu()) {
+    const at::Tensor slot = at::full_like(event, std::int64_t{set_slot});
+    return normal_noise_torch(seed, stream, event, slot, channels);
+  }
+  at::Tensor out = at::empty({event.size(0), channels}, at::kFloat);
+  const std::vector<std::uint32_t> slot(static_cast<std::size_t>(event.size(0)), set_slot);
+  normal_noise(seed, stream, words(event), slot, channels, numbers(out));
+  return out;
+}
+
+at::Tensor slot_noise(std::uint64_t seed, std::uint32_t stream, const at::Tensor& event, const at::Tensor& slot_offsets,
+                      std::int64_t n_slots, std::int64_t channels) {
+  if (!event.is_cpu()) {
+    const at::Tensor set =
+        at::repeat_interleave(at::arange(event.size(0), event.options()), slot_offsets.diff(), 0, n_slots);
+    const at::Tensor slot = at::arange(n_slots, event.options()) - slot_offsets.index_select(0, set);
+    return normal_noise_torch(seed, stream, event.index_select(0, set), slot, channels);
+  }
+  at::Tensor out = at::empty({n_slots, channels}, at::kFloat);
+  const std::span offsets(slot_offsets.const_data_ptr<std::int64_t>(), static_cast<std::size_t>(slot_offsets.numel()));
+  slot_noise(seed, stream, words(event), offsets, channels, numbers(out));
+  return out;
 }
 
 }  // namespace hepgen_fastsim

@@ -5,15 +5,13 @@
 #include <bit>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 
-// One binary for all processors: the loader picks the widest instruction set that is there. The bits do not depend on
-// it, since this file is compiled without contraction into fused multiply-adds.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define HEPGEN_MULTIVERSION __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define HEPGEN_MULTIVERSION
+#if defined(__x86_64__)
+#include <immintrin.h>
 #endif
+
+#include "noise.hpp"
 
 namespace hepgen_fastsim {
 namespace {
@@ -21,21 +19,7 @@ namespace {
 constexpr std::uint32_t multiplier_0 = 0xD2511F53u, multiplier_1 = 0xCD9E8D57u;
 constexpr std::uint32_t weyl_0 = 0x9E3779B9u, weyl_1 = 0xBB67AE85u;
 constexpr int rounds = 10;
-constexpr std::size_t lanes = 64;  // rows worked on at a time: four arrays of them stay in the first-level cache
-
-inline void philox(std::uint32_t& c0, std::uint32_t& c1, std::uint32_t& c2, std::uint32_t& c3, std::uint32_t k0,
-                   std::uint32_t k1) {
-  for (int round = 0; round < rounds; ++round) {
-    const std::uint64_t p0 = std::uint64_t{multiplier_0} * c0;
-    const std::uint64_t p1 = std::uint64_t{multiplier_1} * c2;
-    c0 = static_cast<std::uint32_t>(p1 >> 32) ^ c1 ^ k0;
-    c1 = static_cast<std::uint32_t>(p1);
-    c2 = static_cast<std::uint32_t>(p0 >> 32) ^ c3 ^ k1;
-    c3 = static_cast<std::uint32_t>(p0);
-    k0 += weyl_0;
-    k1 += weyl_1;
-  }
-}
+constexpr std::size_t lanes = 64;  // rows worked on at a time: their words and numbers stay in the first-level cache
 
 /// Natural logarithm on (0, 1], relative error below 2e-7 (polynomial of Cephes' logf).
 inline float log_unit(float u) {
@@ -79,44 +63,104 @@ inline void box_muller(std::uint32_t a, std::uint32_t b, float& z0, float& z1) {
   z1 = radius * ((quadrant & 2u) != 0 ? -s : s);
 }
 
-/// Four channels of up to `lanes` rows.
-HEPGEN_MULTIVERSION void normal_block(std::uint32_t k0, std::uint32_t k1, std::uint32_t block, std::uint32_t stream,
-                                      const std::uint32_t* event, const std::uint32_t* slot, float* z0, float* z1,
-                                      float* z2, float* z3) {
-  for (std::size_t i = 0; i < lanes; ++i) {
-    std::uint32_t c0 = block, c1 = slot[i], c2 = event[i], c3 = stream;
-    philox(c0, c1, c2, c3, k0, k1);
-    box_muller(c0, c1, z0[i], z1[i]);
-    box_muller(c2, c3, z2[i], z3[i]);
+/// Rows of one block of channels, and the numbers made for them.
+struct Rows {
+  alignas(64) std::array<std::uint32_t, lanes> event{}, slot{};
+  alignas(64) std::array<std::array<std::uint32_t, lanes>, 4> word;
+  alignas(64) std::array<std::array<float, lanes>, 4> z;
+};
+
+// One binary for all processors: the widest instruction set that is there is taken. The bits do not depend on it, since
+// this file is compiled without contraction into fused multiply-adds.
+namespace baseline {
+#define HEPGEN_VECTOR_BYTES 16
+#include "random_kernel.inc"
+}  // namespace baseline
+
+using Kernel = void (*)(Rows&, std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t, std::size_t);
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC target("avx2")
+namespace avx2 {
+#define HEPGEN_VECTOR_BYTES 32
+#include "random_kernel.inc"
+}  // namespace avx2
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx512f")
+namespace avx512 {
+#define HEPGEN_VECTOR_BYTES 64
+#include "random_kernel.inc"
+}  // namespace avx512
+#pragma GCC pop_options
+
+Kernel best_kernel() {
+  if (__builtin_cpu_supports("avx512f")) return avx512::normal_block;
+  if (__builtin_cpu_supports("avx2")) return avx2::normal_block;
+  return baseline::normal_block;
+}
+#else
+Kernel best_kernel() {
+  return baseline::normal_block;
+}
+#endif
+
+/// `next` fills the events and slots of the next so many rows.
+template <typename Next>
+void fill(std::uint64_t seed, std::uint32_t stream, std::size_t n_rows, std::size_t width, float* out, Next next) {
+  static const Kernel normal_block = best_kernel();
+  const auto k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
+  Rows rows;
+  for (std::size_t begin = 0; begin < n_rows; begin += lanes) {
+    const std::size_t n = std::min(lanes, n_rows - begin);
+    next(rows, n);
+    for (std::size_t first = 0; first < width; first += 4) {
+      const std::size_t last = std::min<std::size_t>(4, width - first);
+      normal_block(rows, static_cast<std::uint32_t>(first / 4), stream, k0, k1, last);
+      float* to = out + begin * width + first;
+      for (std::size_t i = 0; i < n; ++i, to += width) {
+        for (std::size_t c = 0; c < last; ++c) to[c] = rows.z[c][i];
+      }
+    }
   }
 }
 
 }  // namespace
 
-std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) {
-  philox(counter[0], counter[1], counter[2], counter[3], key[0], key[1]);
-  return counter;
+std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> c, std::array<std::uint32_t, 2> key) {
+  for (int round = 0; round < rounds; ++round) {
+    const std::uint64_t p0 = std::uint64_t{multiplier_0} * c[0], p1 = std::uint64_t{multiplier_1} * c[2];
+    c = {static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ key[0], static_cast<std::uint32_t>(p1),
+         static_cast<std::uint32_t>(p0 >> 32) ^ c[3] ^ key[1], static_cast<std::uint32_t>(p0)};
+    key = {key[0] + weyl_0, key[1] + weyl_1};
+  }
+  return c;
 }
 
 void normal_noise(std::uint64_t seed, std::uint32_t stream, std::span<const std::uint32_t> event,
                   std::span<const std::uint32_t> slot, std::int64_t channels, std::span<float> out) {
-  const auto k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
-  const auto width = static_cast<std::size_t>(channels);
-  std::array<std::uint32_t, lanes> events{}, slots{};
-  std::array<std::array<float, lanes>, 4> z;
-  for (std::size_t begin = 0; begin < event.size(); begin += lanes) {
-    const std::size_t n = std::min(lanes, event.size() - begin);
-    std::copy_n(event.begin() + begin, n, events.begin());
-    std::copy_n(slot.begin() + begin, n, slots.begin());
-    for (std::size_t first = 0; first < width; first += 4) {
-      normal_block(k0, k1, static_cast<std::uint32_t>(first / 4), stream, events.data(), slots.data(), z[0].data(),
-                   z[1].data(), z[2].data(), z[3].data());
-      const std::size_t last = std::min<std::size_t>(4, width - first);
-      for (std::size_t i = 0; i < n; ++i) {
-        for (std::size_t c = 0; c < last; ++c) out[(begin + i) * width + first + c] = z[c][i];
-      }
+  auto from_event = event.begin();
+  auto from_slot = slot.begin();
+  fill(seed, stream, event.size(), static_cast<std::size_t>(channels), out.data(), [&](Rows& rows, std::size_t n) {
+    std::copy_n(from_event, n, rows.event.begin());
+    std::copy_n(from_slot, n, rows.slot.begin());
+    from_event += static_cast<std::ptrdiff_t>(n), from_slot += static_cast<std::ptrdiff_t>(n);
+  });
+}
+
+void slot_noise(std::uint64_t seed, std::uint32_t stream, std::span<const std::uint32_t> event,
+                std::span<const std::int64_t> slot_offsets, std::int64_t channels, std::span<float> out) {
+  const auto n_slots = static_cast<std::size_t>(slot_offsets.back());
+  std::size_t set = 0;
+  std::int64_t row = 0;
+  fill(seed, stream, n_slots, static_cast<std::size_t>(channels), out.data(), [&](Rows& rows, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i, ++row) {
+      while (row == slot_offsets[set + 1]) ++set;
+      rows.event[i] = event[set];
+      rows.slot[i] = static_cast<std::uint32_t>(row - slot_offsets[set]);
     }
-  }
+  });
 }
 
 }  // namespace hepgen_fastsim

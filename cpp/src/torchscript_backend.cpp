@@ -3,11 +3,7 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
-#include <new>
-#include <string_view>
-
 #include "backend.hpp"
-#include "hepgen_fastsim/error.hpp"
 #include "torchscript.hpp"
 
 namespace hepgen_fastsim {
@@ -39,42 +35,10 @@ class Autocast {
   at::ScalarType dtype_ = at::kFloat;
 };
 
-at::Device find_device(const std::string& name) {
-  const bool cuda = at::hasCUDA() && at::globalContext().hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
-  if (name == "auto") return cuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
-  std::optional<at::Device> device;
-  try {
-    device.emplace(name);
-  } catch (const c10::Error&) {
-    throw Error("device '" + name + "' is not one of 'auto', 'cpu', 'cuda', 'cuda:N'");
-  }
-  if (device->is_cuda()) {
-    const int there = cuda ? at::detail::getCUDAHooks().deviceCount() : 0;
-    if (!device->has_index()) device->set_index(0);
-    if (device->index() >= there) {
-      throw Error("device '" + name + "' was asked for, but this machine has " + std::to_string(there) +
-                  " CUDA devices that this torch can use");
-    }
-  } else if (!device->is_cpu()) {
-    throw Error("device '" + name + "' is not one of 'auto', 'cpu', 'cuda', 'cuda:N'");
-  }
-  return *device;
-}
-
-/// The interpreter wraps every exception into one of its own: the text is all that is left of it.
-bool is_out_of_memory(const std::exception& error) {
-  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return true;
-  const std::string_view text = error.what();
-  for (const char* words : {"out of memory", "can't allocate memory", "not enough memory", "std::bad_alloc"}) {
-    if (text.find(words) != std::string_view::npos) return true;
-  }
-  return false;
-}
-
 class TorchScriptBackend : public Backend {
  public:
-  TorchScriptBackend(const Model& model, const Engine::Config& config)
-      : device_(find_device(config.device)), bfloat16_(config.precision == Precision::bfloat16), path_(model.path()) {
+  TorchScriptBackend(const Model& model, at::Device device, Precision precision)
+      : device_(device), bfloat16_(precision == Precision::bfloat16), path_(model.path()) {
     const torch::jit::Module module = model.impl().module.deepcopy(device_);
     std::vector<std::string> methods;
     if (model.metadata().slots_drawn) methods.emplace_back("slots");
@@ -102,7 +66,7 @@ class TorchScriptBackend : public Backend {
     try {
       return module_.get_method(method)(std::move(arguments));
     } catch (const std::exception& error) {
-      if (is_out_of_memory(error)) throw OutOfMemory(error.what());
+      if (is_of_device(error)) throw;
       throw ModelError("'" + path_ + "': the method '" + method +
                        "' failed: " + std::string(error.what()).substr(0, 800));
     }
@@ -116,8 +80,8 @@ class TorchScriptBackend : public Backend {
 
 }  // namespace
 
-std::unique_ptr<const Backend> make_backend(const Model& model, const Engine::Config& config) {
-  return std::make_unique<TorchScriptBackend>(model, config);
+std::shared_ptr<const Backend> make_backend(const Model& model, at::Device device, Precision precision) {
+  return std::make_shared<TorchScriptBackend>(model, device, precision);
 }
 
 }  // namespace hepgen_fastsim

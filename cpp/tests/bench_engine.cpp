@@ -125,7 +125,7 @@ int main(int argc, char** argv) {
   const double events = static_cast<double>(sets.view().size());
   for (const std::int64_t limit : {8192, 32768, 65536}) {
     const Engine engine(model, {.device = "cpu", .batch_items = limit});
-    const auto backend = make_backend(model, {.device = "cpu", .batch_items = limit});
+    const auto backend = make_backend(model, at::kCPU, Precision::float32);
     const std::vector<NetworkInput> inputs = batches(sets, model.metadata(), limit);
     std::vector<std::uint32_t> keys(2 * sets.codes.size());
     std::vector<float> numbers(keys.size() * static_cast<std::size_t>(model.metadata().noise_slot));

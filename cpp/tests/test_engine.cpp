@@ -100,6 +100,53 @@ TEST_CASE("results do not depend on batches, order or threads") {
   }
 }
 
+TEST_CASE("several devices give in order what one gives") {
+  const Sets sets = sample(200);
+  const auto name = GENERATE("smear.pt", "smear-quadratic.pt", "no-smearing.pt");
+  const SetBatch expected = engine(name, 100).run(sets.view(), 42, 1);
+  const Engine several(Model::load(models + name), {.device = "cpu,cpu,cpu", .batch_items = 100});
+  CHECK(several.device() == "cpu,cpu,cpu");
+  for (int i = 0; i < 5; ++i) {
+    const SetBatch out = several.run(sets.view(), 42, 1);
+    CHECK(out.offsets == expected.offsets);
+    CHECK(out.items == expected.items);
+    CHECK(out.item_codes == expected.item_codes);
+    CHECK(out.origin == expected.origin);
+    CHECK(out.scalars == expected.scalars);
+  }
+  const std::vector<std::int64_t> offsets(101, 0);
+  const std::vector<float> conditions(100, 1);
+  const Engine drawn(Model::load(models + "drawn.pt"), {.device = "cpu,cpu", .batch_items = 10});
+  CHECK(drawn.run({{}, {}, offsets, conditions, {}}, 9).items ==
+        engine("drawn.pt", 10).run({{}, {}, offsets, conditions, {}}, 9).items);
+}
+
+TEST_CASE("several devices fail, halve and stop as one does") {
+  const auto on = [](const char* name, std::int64_t items) {
+    return Engine(Model::load(models + name), {.device = "cpu,cpu", .batch_items = items});
+  };
+  const Sets sets = sample(40);
+  CHECK_THROWS_WITH(on("raises.pt", 10).run(sets.view(), 1), Contains("the network gives up"));
+  CHECK(on("hungry.pt", 400).run(sets.view(), 1).offsets == sets.offsets);
+  Sets large = sample(10);
+  large.add(10, 101);
+  CHECK_THROWS_WITH(on("hungry.pt", 50).run(large.view(), 1),
+                    Contains("out of memory on cpu with a single set of 101 items and 101 slots"));
+  std::stop_source source;
+  source.request_stop();
+  CHECK_THROWS_AS(on("smear.pt", 10).run(sets.view(), 1, 0, source.get_token()), Cancelled);
+}
+
+TEST_CASE("a device that is lost is named, and the next call may work") {
+  const Engine e = engine("lost.pt");
+  Sets large, small = sample(3);
+  large.add(0, 101);
+  CHECK_THROWS_WITH(e.run(large.view(), 1), Contains("the device failed: cpu with a single set of 101 items and 101 "
+                                                     "slots") &&
+                                                Contains("illegal memory access"));
+  CHECK(e.run(small.view(), 1).size() == 3);
+}
+
 TEST_CASE("one engine serves many threads") {
   const Sets sets = sample(100);
   const Engine shared = engine("smear.pt");

@@ -37,7 +37,8 @@ class FastSim:
     model
         name of a model (`hf.models()`) or path of a model file
     device
-        "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N"
+        "auto" (a GPU if there is one), "cpu", "cuda", "cuda:N", or a list of them, "cuda:0,cuda:1": the batches of a
+        call are shared out, each to the next device that is free; results come in order
     seed
         unsigned 64-bit integer; the same seed and events give the same constituents, in whatever batches, order or
         threads

@@ -37,7 +37,8 @@ class Generator:
     seed
         unsigned 64-bit integer; the same seed gives the same sets, in whatever chunks
     device
-        "auto" (a GPU if there is one), "cpu", "cuda" or "cuda:N"
+        "auto" (a GPU if there is one), "cpu", "cuda", "cuda:N", or a list of them, "cuda:0,cuda:1": the batches of a
+        call are shared out, each to the next device that is free; results come in order
     precision
         "float32", or "bf16" (autocast around the network alone)
     batch_items

@@ -56,7 +56,7 @@ struct SetBatchTensors {
 };
 
 enum class Precision {
-  float32,
+  float32,   ///< as the process has it: on CUDA, TF32 where the caller has allowed it to torch, never by ourselves
   bfloat16,  ///< autocast around the network; noise, counts and offsets stay float32 and int64
 };
 
@@ -64,17 +64,21 @@ enum class Precision {
 ///
 /// Results depend on (model, seed, stream, event, set) alone, up to rounding: not on batches, order or threads.
 ///
-/// `run` is const, keeps no state and may be called from many threads on one engine. It works on the calling thread and
-/// changes nothing of the process: torch's thread counts, gradient modes and generators stay as they are.
+/// `run` is const and may be called from many threads on one engine. It works on the calling thread, and for further
+/// devices, or a second batch on an accelerator, on threads that end before it returns. It changes nothing of the
+/// process: torch's thread counts, gradient modes, generators and current streams stay as they are.
+///
+/// Each device has its replica of the network; the batches of a run go to the next one that is free. A GPU has two
+/// batches on their way, each on its own stream: one is packed, sent or fetched while the other computes.
 class HEPGEN_FASTSIM_EXPORT Engine {
  public:
   struct Config {
-    std::string device = "auto";  ///< "cpu", "cuda", "cuda:N", or "auto": CUDA if there is one
+    std::string device = "auto";  ///< "cpu", "cuda", "cuda:N", "auto": CUDA if there is one; or a list, "cuda:0,cuda:1"
     Precision precision = Precision::float32;
     std::int64_t batch_items = 32768;  ///< items (or slots, if those are more) given to the network at a time
   };
 
-  /// Moves the model to the device and freezes it there. Throws Error if there is no such device.
+  /// Moves the model to the devices and freezes it there. Throws Error if there is no such device.
   explicit Engine(Model model);
   Engine(Model model, Config config);
   ~Engine();
@@ -83,15 +87,17 @@ class HEPGEN_FASTSIM_EXPORT Engine {
 
   /// Throws InputError if the arrays do not fit the model or hold non-finite numbers, ModelError if the model breaks
   /// its contract. A batch that does not fit into memory is halved and tried again, down to one set; then Error names
-  /// the sizes. `stop` is looked at between batches (a network under way is not interrupted) and leads to Cancelled.
+  /// the device and the sizes. A device that fails in another way is named by Error too; another call may work.
+  /// `stop` is looked at between batches (a network under way is not interrupted) and leads to Cancelled.
   SetBatch run(const SetView& sets, std::uint64_t seed, std::uint32_t stream = 0, std::stop_token stop = {}) const;
 
   /// The same for tensors that live on a device already: one pass over all of them, no packing, the results stay on the
-  /// engine's device. Takes the inputs over, whatever happens. Values are not checked: that would synchronise.
+  /// engine's device (that of the offsets if it is among several, else the first). Takes the inputs over, whatever
+  /// happens. Values are not checked: that would synchronise.
   SetBatchTensors run(SetTensors sets, std::uint64_t seed, std::uint32_t stream = 0) const;
 
   const Metadata& metadata() const;
-  const std::string& device() const;
+  const std::string& device() const;  ///< as they were found, for instance "cuda:0,cuda:1"
 
  private:
   struct Impl;
