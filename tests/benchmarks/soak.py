@@ -109,8 +109,8 @@ def main() -> int:
             gc.collect()
             memory, open_now = resident(), counts()
             print(
-                f"{now / 60:6.1f} min  {work.rounds:6d} rounds  {work.events:9d} events  {memory:8.1f} MB  {open_now[0]} descriptors  "
-                f"{open_now[1]} threads",
+                f"{now / 60:6.1f} min  {work.rounds:6d} rounds  {work.events:9d} events  {memory:8.1f} MB  "
+                f"{open_now[0]} descriptors  {open_now[1]} threads",
                 flush=True,
             )
             if now < warm or work.rounds < WARM:
@@ -125,8 +125,8 @@ def main() -> int:
     leaks = [b - a for a, b in zip(reference[1], open_now)]
     flat = worst <= options.tolerance and max(leaks) <= 0 and same
     print(
-        f"{'flat' if flat else 'NOT FLAT'}: {work.rounds} rounds, {work.events} events in {options.minutes:g} minutes, of "
-        f"which {warm / 60:g} to warm up and {time.process_time():.0f} s of CPU; "
+        f"{'flat' if flat else 'NOT FLAT'}: {work.rounds} rounds, {work.events} events in {options.minutes:g} minutes, "
+        f"{warm / 60:g} of them to warm up, and {time.process_time():.0f} s of CPU; "
         f"memory within {worst:.2%} of {reference[0]:.0f} MB, descriptors {leaks[0]:+d}, threads {leaks[1]:+d}, "
         f"the first batch {'the same' if same else 'ANOTHER'}"
     )
