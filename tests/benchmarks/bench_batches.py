@@ -99,10 +99,11 @@ def ragged(n_events: int = 640, together: int = 64) -> None:
         },
         rounds=5,
     )
+    dense_time, masked_time = (found[name] / found["ragged"] for name in ("dense", "neutrinos"))
     print(
         f"{n_events} events of eight processes, {counts.min()} to {counts.max()} particles: padding to the longest of "
         f"{together} takes {padded_offsets[-1] / offsets[-1]:.2f} times the rows and "
-        f"{found['dense'] / found['ragged']:.2f} times the time; with neutrinos {found['neutrinos'] / found['ragged']:.2f}"
+        f"{dense_time:.2f} times the time; with neutrinos {masked_time:.2f}"
     )
 
 
