@@ -62,10 +62,12 @@ NetworkInput Engine::Impl::pack(const Job& job, const Packing::Batch& batch, at:
 
 NetworkOutput Engine::Impl::forward(const Job& job, const Packing::Batch& batch, const Lane& lane) const {
   NetworkOutput out = lane.backend->forward(pack(job, batch, lane.backend->device()));
-  for (at::Tensor* t : {&out.items, &out.item_codes, &out.item_offsets, &out.origin, &out.scalars}) {
-    *t = t->contiguous().to(at::kCPU, /*non_blocking=*/true);
-  }
+  const auto all = {&out.items, &out.item_codes, &out.item_offsets, &out.origin, &out.scalars};
+  for (at::Tensor* t : all) *t = t->contiguous().to(at::kCPU, /*non_blocking=*/true);
   c10::impl::getDeviceGuardImpl(lane.stream.device_type())->synchronizeStream(lane.stream);
+  if (!lane.backend->device().is_cpu()) {  // page-locked memory is for the way, not for keeping
+    for (at::Tensor* t : all) *t = t->clone();
+  }
   check_shapes(out, static_cast<std::int64_t>(batch.sets.size()));
   check_values(out, job.sets, batch);
   return out;
