@@ -2,7 +2,6 @@
 #include "hepgen_fastsim/jets.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -10,13 +9,14 @@
 #include <string>
 
 #include "hepgen_fastsim/error.hpp"
+#include "jets_kernel.hpp"
 
 namespace hepgen_fastsim {
 namespace {
 
 constexpr double pi = std::numbers::pi;
 constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr int none = -1;
+using jets::none;
 
 /// A particle or what has become of several; its place in the list does not change.
 struct PseudoJet {
@@ -24,13 +24,6 @@ struct PseudoJet {
   int first, last;  // members, as a linked list
 
   double pt2() const { return px * px + py * py; }
-};
-
-/// What the search for neighbours reads.
-struct Place {
-  double rapidity, phi;  // phi in [0, 2 pi)
-  int after;             // the next in the tile, or none
-  int nearest;           // none: nothing within R
 };
 
 /// Rapidity; along the beam so large, and so different, that nothing is near.
@@ -44,250 +37,197 @@ double rapidity(const PseudoJet& j) {
   return j.pz > 0 ? -y : y;
 }
 
-double separation(const Place& a, const Place& b) {
-  const double dphi = pi - std::abs(pi - std::abs(a.phi - b.phi)), dy = a.rapidity - b.rapidity;
-  return dphi * dphi + dy * dy;
+/// Azimuth in [0, 2 pi).
+double azimuth(const PseudoJet& j) {
+  double phi = j.pt2() == 0 ? 0 : std::atan2(j.py, j.px);
+  if (phi < 0) phi += 2 * pi;
+  return phi >= 2 * pi ? phi - 2 * pi : phi;
 }
 
-/// Numbers of which the smallest is asked for again and again, while few change.
-class Minimum {
- public:
-  void assign(std::size_t n) {
-    values_.assign((n + block - 1) / block * block, infinity);
-    least_.assign(values_.size() / block, infinity);
-  }
-  void set(int i, double value) {
-    const auto at = static_cast<std::size_t>(i) / block;
-    const double before = values_[i];
-    values_[i] = value;
-    if (value <= least_[at]) {
-      least_[at] = value;
-    } else if (before == least_[at]) {
-      const double* begin = values_.data() + at * block;
-      double least = begin[0];
-      for (std::size_t k = 1; k < block; ++k) least = begin[k] < least ? begin[k] : least;
-      least_[at] = least;
-    }
-  }
-  int find() const {
-    const auto at = static_cast<std::size_t>(std::min_element(least_.begin(), least_.end()) - least_.begin());
-    const double* begin = values_.data() + at * block;
-    return static_cast<int>(std::find(begin, begin + block, least_[at]) - values_.data());
-  }
-
- private:
-  static constexpr std::size_t block = 16;
-  std::vector<double> values_, least_;
-};
-
 /// One event. Kept between events for its memory.
+///
+/// The weight of a particle is pt^2p, so that the distance of two is that in the plane times the smaller weight: the
+/// heavier one is a neighbour of the lighter one, which alone keeps it in mind. What is kept is a lower bound: when the
+/// nearest neighbour is gone, another one is looked for only once the bound is the smallest of all.
 class Clustering {
  public:
   explicit Clustering(const JetFinder::Config& config) : config_(config), r2_(config.radius * config.radius) {}
 
   void run(const MomentumView& particles, std::int64_t begin, std::int64_t end, Jets& out) {
     load(particles, begin, end);
-    lay_tiles();
-    for (int i = 0; i < size(); ++i) find_nearest(i);
-    for (int i = 0; i < size(); ++i) to_beam_.set(i, measure(i));
     done_.clear();
-    for (int left = size(); left > 0; --left) {
-      const int i = to_beam_.find(), j = places_[i].nearest;
+    for (std::size_t left = end - begin; left > 0;) {
+      if (2 * left < laid_) lay_out();
+      const std::size_t at = next();
+      const int i = at_.jet[at], j = at_.nearest[at];
       if (j == none) {
         if (jets_[i].pt2() >= config_.pt_min * config_.pt_min) done_.push_back(i);
-        retire(i);
+        remove(i);
+      } else if (place_[j] == none) {
+        find_nearest(at);
+        continue;
       } else {
         merge(i, j);
       }
+      --left;
     }
     collect(begin, out);
   }
 
  private:
-  int size() const { return static_cast<int>(jets_.size()); }
-
   void load(const MomentumView& particles, std::int64_t begin, std::int64_t end) {
     const auto n = static_cast<std::size_t>(end - begin);
     jets_.clear();
-    places_.resize(n);
-    weight_.resize(n);
-    distance_.resize(n);
-    tile_.resize(n);
+    jets_.reserve(2 * n);
+    place_.assign(2 * n, none);
     next_member_.assign(n, none);
-    to_beam_.assign(n);
-    for (std::int64_t row = begin; row < end; ++row) {
-      const int i = size();
-      jets_.push_back({particles.px[row], particles.py[row], particles.pz[row], particles.energy[row], i, i});
-      place(i);
-    }
-  }
-
-  void place(int i) {
-    const PseudoJet& j = jets_[i];
-    const double pt2 = j.pt2();
-    double phi = pt2 == 0 ? 0 : std::atan2(j.py, j.px);
-    if (phi < 0) phi += 2 * pi;
-    if (phi >= 2 * pi) phi -= 2 * pi;
-    places_[i] = {rapidity(j), phi, none, none};
-    switch (config_.algorithm) {
-      case JetAlgorithm::antikt:
-        weight_[i] = pt2 > 1e-300 ? 1 / pt2 : 1e300;
-        break;
-      case JetAlgorithm::cambridge:
-        weight_[i] = 1;
-        break;
-      case JetAlgorithm::kt:
-        weight_[i] = pt2;
-    }
-  }
-
-  // --- tiles: two particles within R are in the same one or in neighbours ---------------------------------------
-
-  void lay_tiles() {
-    const double side = std::max(config_.radius, 0.1);
-    // With fewer than three around the circle a tile would be its own neighbour.
-    n_phi_ = static_cast<int>(2 * pi / side);
-    if (n_phi_ < 3) n_phi_ = 1;
-    phi_scale_ = n_phi_ / (2 * pi);
-    low_ = infinity;
+    at_.assign(n);
     double high = -infinity;
-    for (const Place& p : places_) {
-      if (std::abs(p.rapidity) > widest) continue;
-      low_ = std::min(low_, p.rapidity);
-      high = std::max(high, p.rapidity);
+    low_ = infinity;
+    for (int i = 0; i < static_cast<int>(n); ++i) {
+      const std::int64_t row = begin + i;
+      jets_.push_back({particles.px[row], particles.py[row], particles.pz[row], particles.energy[row], i, i});
+      put(i, i, rapidity(jets_[i]));
+      if (std::abs(at_.rapidity[i]) > widest) continue;
+      low_ = std::min(low_, at_.rapidity[i]);
+      high = std::max(high, at_.rapidity[i]);
     }
-    rapidity_scale_ = 1 / side;
-    n_rapidity_ = high > low_ ? 1 + static_cast<int>((high - low_) * rapidity_scale_) : 1;
-    tiles_.assign(static_cast<std::size_t>(n_rapidity_ * n_phi_), none);
-    for (int i = 0; i < size(); ++i) enter(i);
+    per_strip_ = 1 / std::max(config_.radius, 0.1);
+    n_strips_ = high > low_ ? 1 + static_cast<int>((high - low_) * per_strip_) : 1;
+    lay_out();
+    for (std::size_t k = 0; k < at_.jet.size(); ++k) {
+      if (at_.jet[k] != none) find_nearest(k);
+    }
   }
 
-  /// Beyond the ends everything is in the last row: what is near stays in the same row or in the next.
-  int row(double rapidity) const {
+  void put(int place, int jet, double rapidity) {
+    at_.rapidity[place] = rapidity;
+    at_.phi[place] = azimuth(jets_[jet]);
+    at_.weight[place] = weight(jets_[jet]);
+    at_.jet[place] = jet;
+    place_[jet] = place;
+  }
+
+  double weight(const PseudoJet& j) const {
+    if (config_.algorithm == JetAlgorithm::cambridge) return 1;
+    const double pt2 = j.pt2();
+    if (config_.algorithm == JetAlgorithm::kt) return std::min(pt2, 1e300);
+    return pt2 > 1e-300 ? 1 / pt2 : 1e300;
+  }
+
+  /// Where the smallest bound is.
+  std::size_t next() {
+    for (const int strip : changed_) {
+      const jets::Found found = kernel_.smallest(at_.bound, first_[strip], first_[strip + 1]);
+      best_[strip] = found.place;
+      least_[strip] = found.value;
+    }
+    changed_.clear();
+    return best_[kernel_.smallest(least_, 0, least_.size()).place];
+  }
+
+  void change(int strip) {
+    if (std::find(changed_.begin(), changed_.end(), strip) == changed_.end()) changed_.push_back(strip);
+  }
+
+  // --- strips of rapidity: two particles within R are in the same one or in neighbours ----------------------------
+
+  /// Beyond the ends everything is in the last strip: what is near stays in the same one or in the next.
+  int strip_of(double rapidity) const {
     if (!(rapidity > low_)) return 0;
-    return static_cast<int>(std::min((rapidity - low_) * rapidity_scale_, n_rapidity_ - 1.0));
+    return static_cast<int>(std::min((rapidity - low_) * per_strip_, n_strips_ - 1.0));
   }
 
-  void enter(int i) {
-    Place& p = places_[i];
-    const int column = std::min(static_cast<int>(p.phi * phi_scale_), n_phi_ - 1);
-    tile_[i] = row(p.rapidity) * n_phi_ + column;
-    p.after = tiles_[tile_[i]];
-    tiles_[tile_[i]] = i;
-  }
-
-  void leave(int i) {
-    int* link = &tiles_[tile_[i]];
-    while (*link != i) link = &places_[*link].after;
-    *link = places_[i].after;
-  }
-
-  template <typename Action>
-  void around(int tile, Action action) const {
-    const int row = tile / n_phi_, column = tile % n_phi_;
-    const int left = column == 0 ? n_phi_ - 1 : column - 1, right = column == n_phi_ - 1 ? 0 : column + 1;
-    for (int r = std::max(0, row - 1); r <= std::min(n_rapidity_ - 1, row + 1); ++r) {
-      const int* begin = tiles_.data() + r * n_phi_;
-      for (int i = begin[column]; i != none; i = places_[i].after) action(i);
-      if (n_phi_ == 1) continue;
-      for (int i = begin[left]; i != none; i = places_[i].after) action(i);
-      for (int i = begin[right]; i != none; i = places_[i].after) action(i);
+  /// Particles strip by strip, with a few empty places in each.
+  void lay_out() {
+    first_.assign(n_strips_ + 1, 0);
+    laid_ = 0;
+    for (std::size_t k = 0; k < at_.jet.size(); ++k) {
+      if (at_.jet[k] == none) continue;
+      ++first_[strip_of(at_.rapidity[k]) + 1];
+      ++laid_;
+    }
+    for (int s = 0; s < n_strips_; ++s) {
+      first_[s + 1] = first_[s] + (first_[s + 1] / jets::lanes + 1) * jets::lanes;
+    }
+    before_.assign(first_.back());
+    std::swap(before_, at_);
+    least_.assign((n_strips_ + jets::lanes - 1) / jets::lanes * jets::lanes, infinity);
+    best_.resize(n_strips_);
+    changed_.resize(n_strips_);
+    std::iota(changed_.begin(), changed_.end(), 0);
+    next_.assign(first_.begin(), first_.end() - 1);
+    for (std::size_t k = 0; k < before_.jet.size(); ++k) {
+      if (before_.jet[k] == none) continue;
+      const int to = next_[strip_of(before_.rapidity[k])]++;
+      at_.put(to, before_, k);
+      place_[at_.jet[to]] = to;
     }
   }
 
-  // --- distances ------------------------------------------------------------------------------------------------
-
-  void find_nearest(int i) {
-    const Place own = places_[i];
-    double distance = r2_;
-    int nearest = none;
-    around(tile_[i], [&](int k) {
-      const double d = separation(own, places_[k]);
-      if (d < distance && k != i) {
-        distance = d;
-        nearest = k;
-      }
-    });
-    distance_[i] = distance;
-    places_[i].nearest = nearest;
+  void remove(int jet) {
+    change(strip_of(at_.rapidity[place_[jet]]));
+    at_.clear(place_[jet]);
+    place_[jet] = none;
   }
 
-  double measure(int i) const {
-    const int nearest = places_[i].nearest;
-    return distance_[i] * (nearest == none ? weight_[i] : std::min(weight_[i], weight_[nearest]));
-  }
-
-  // --- steps ----------------------------------------------------------------------------------------------------
-
-  /// Those whose nearest is gone or has moved look for another.
-  void look_again() {
-    for (const int k : stale_) {
-      find_nearest(k);
-      to_beam_.set(k, measure(k));
+  int empty_place(int strip, int guess) {
+    if (first_[strip] <= guess && guess < first_[strip + 1]) return guess;
+    for (;; lay_out()) {
+      const auto end = at_.jet.begin() + first_[strip + 1], found = std::find(at_.jet.begin() + first_[strip], end, none);
+      if (found != end) return static_cast<int>(found - at_.jet.begin());
     }
   }
 
-  void retire(int i) {
-    leave(i);
-    to_beam_.set(i, infinity);
-    stale_.clear();
-    around(tile_[i], [&](int k) {
-      if (places_[k].nearest == i) stale_.push_back(k);
-    });
-    look_again();
+  // --- neighbours ------------------------------------------------------------------------------------------------
+
+  /// The nearest of those that are at least as heavy; and this as the nearest of those that are lighter, if it is `news`.
+  void find_nearest(std::size_t own, bool news = false) {
+    const int strip = strip_of(at_.rapidity[own]);
+    const std::size_t begin = first_[std::max(0, strip - 1)], end = first_[std::min(n_strips_, strip + 2)];
+    const jets::Point point = {at_.rapidity[own], at_.phi[own], at_.weight[own]};
+    at_.rapidity[own] = jets::Columns::far;  // not its own neighbour
+    const jets::Found found = kernel_.nearest(at_, point, begin, end);
+    at_.rapidity[own] = point.rapidity;
+    const bool near = found.value < r2_;
+    at_.nearest[own] = near ? at_.jet[found.place] : none;
+    at_.distance[own] = near ? found.value : r2_;
+    at_.bound[own] = at_.weight[own] * at_.distance[own];
+    change(strip);
+    if (news && found.nearer) tell_lighter(own, begin, end);
   }
 
-  /// j is added to i.
+  void tell_lighter(std::size_t own, std::size_t begin, std::size_t end) {
+    for (std::size_t k = begin; k < end; ++k) {
+      if (at_.jet[k] == none || !(at_.weight[k] < at_.weight[own])) continue;
+      const double dphi = pi - std::abs(pi - std::abs(at_.phi[own] - at_.phi[k]));
+      const double dy = at_.rapidity[own] - at_.rapidity[k], distance = dphi * dphi + dy * dy;
+      if (!(distance < at_.distance[k])) continue;
+      at_.distance[k] = distance;
+      at_.bound[k] = at_.weight[k] * distance;
+      at_.nearest[k] = at_.jet[own];
+      change(strip_of(at_.rapidity[k]));
+    }
+  }
+
   void merge(int i, int j) {
-    leave(i);
-    leave(j);
-    to_beam_.set(j, infinity);
-    const std::array<int, 2> before = {tile_[i], tile_[j]};
-    PseudoJet &a = jets_[i], &b = jets_[j];
-    a.px += b.px;
-    a.py += b.py;
-    a.pz += b.pz;
-    a.energy += b.energy;
-    next_member_[a.last] = b.first;
-    a.last = b.last;
-    place(i);
-    enter(i);
-    const Place own = places_[i];
-    double distance = r2_;
-    int nearest = none;
-    stale_.clear();
-    around(tile_[i], [&](int k) {
-      if (k == i) return;
-      Place& other = places_[k];
-      const double d = separation(own, other);
-      if (d < distance) {
-        distance = d;
-        nearest = k;
-      }
-      if (other.nearest == i || other.nearest == j) {
-        stale_.push_back(k);
-        other.nearest = none;  // not again from another tile
-      } else if (d < distance_[k]) {
-        distance_[k] = d;
-        other.nearest = i;
-        to_beam_.set(k, measure(k));
-      }
-    });
-    // Those that had just found i in its new place are among its neighbours, and are not asked again.
-    for (const int tile : before) {
-      if (tile == tile_[i]) continue;
-      around(tile, [&](int k) {
-        Place& other = places_[k];
-        if (k == i || (other.nearest != i && other.nearest != j)) return;
-        if (other.nearest == i && separation(own, other) == distance_[k]) return;
-        stale_.push_back(k);
-        other.nearest = none;
-      });
-    }
-    distance_[i] = distance;
-    places_[i].nearest = nearest;
-    to_beam_.set(i, measure(i));
-    look_again();
+    PseudoJet sum = jets_[i];
+    const PseudoJet& other = jets_[j];
+    sum.px += other.px;
+    sum.py += other.py;
+    sum.pz += other.pz;
+    sum.energy += other.energy;
+    next_member_[sum.last] = other.first;
+    sum.last = other.last;
+    const int before = place_[i];
+    remove(i);
+    remove(j);
+    const int jet = static_cast<int>(jets_.size());
+    jets_.push_back(sum);
+    const double y = rapidity(sum);
+    const int place = empty_place(strip_of(y), before);
+    put(place, jet, y);
+    find_nearest(place, true);
   }
 
   void collect(std::int64_t begin, Jets& out) {
@@ -305,17 +245,22 @@ class Clustering {
     }
   }
 
-  static constexpr double widest = 20;  // of the tiles in rapidity
+  static constexpr double widest = 20;  // of the strips
 
   JetFinder::Config config_;
+  jets::Kernel kernel_ = jets::best_kernel();
   double r2_;
-  std::vector<PseudoJet> jets_;
-  std::vector<Place> places_;
-  std::vector<double> weight_, distance_;  // pt^2p; dR^2 to the nearest neighbour, at most R^2
-  Minimum to_beam_;                        // smallest of the distances to the beam and to the others
-  std::vector<int> tile_, tiles_, next_member_, done_, stale_;
-  int n_phi_ = 1, n_rapidity_ = 1;
-  double phi_scale_ = 0, rapidity_scale_ = 0, low_ = 0;
+  std::vector<PseudoJet> jets_;  // particles, then what they are merged to
+  std::vector<int> place_;       // of each jet, none if it is gone
+  jets::Columns at_, before_;
+  std::size_t laid_ = 0;  // particles, when they were laid out
+  std::vector<int> first_, next_;  // places of strips
+  jets::Numbers least_;                 // smallest bound of each strip
+  std::vector<std::size_t> best_;  // where it is
+  std::vector<int> changed_;       // strips for which these are to be found anew
+  std::vector<int> next_member_, done_;
+  int n_strips_ = 1;
+  double per_strip_ = 0, low_ = 0;
 };
 
 }  // namespace
@@ -349,7 +294,7 @@ Jets JetFinder::operator()(const MomentumView& particles) const {
   for (std::size_t event = 0; event + 1 < offsets.size(); ++event) {
     double sum = 0;  // no jet has more than the scalar sum
     for (std::int64_t i = offsets[event]; i < offsets[event + 1]; ++i)
-      sum += std::hypot(particles.px[i], particles.py[i]);
+      sum += std::sqrt(particles.px[i] * particles.px[i] + particles.py[i] * particles.py[i]);
     if (sum >= config_.pt_min * (1 - 1e-9)) clustering.run(particles, offsets[event], offsets[event + 1], out);
     out.offsets.push_back(static_cast<std::int64_t>(out.px.size()));
   }

