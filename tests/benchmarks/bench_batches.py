@@ -5,8 +5,8 @@
 
 Particles per batch; bfloat16 against float32, with the distances (W1) that it puts between constituents of the same
 noise, beside those between two seeds; ragged events against events padded to the longest of 64: as a dense network
-pays for it, where a row of padding goes through all layers like any other (rows of the event itself, once more), and
-with neutrinos, which this network drops before its layers. The events are the top pairs and the validation events of
+pays for it, where a row of padding goes through all layers like any other (particles of other events), and with
+neutrinos, which this network drops before its layers. The events are the top pairs and the validation events of
 HEPGEN_DATA.
 """
 
@@ -85,10 +85,11 @@ def ragged(n_events: int = 640, together: int = 64) -> None:
     longest = np.repeat(counts.reshape(-1, together).max(axis=1), together)
     padded_offsets = np.concatenate([[0], np.cumsum(longest)])
     place = np.arange(padded_offsets[-1]) - np.repeat(padded_offsets[:-1], longest)
-    row = np.repeat(offsets[:-1], longest) + place % np.repeat(counts, longest)
+    own = place < np.repeat(counts, longest)
+    other = np.random.default_rng(1).integers(0, offsets[-1], len(place))
+    row = np.where(own, np.repeat(offsets[:-1], longest) + place, other)
     dense = {name: values[row] for name, values in columns.items()}
     filler = {"pdgid": 12, "pt": 1.0}
-    own = place < np.repeat(counts, longest)
     masked = {name: np.where(own, values, values.dtype.type(filler.get(name, 0))) for name, values in dense.items()}
     sim = hf.FastSim(device="cpu")
     found = in_turn(
