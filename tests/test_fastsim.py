@@ -81,6 +81,13 @@ def test_threads_do_not_matter(sim):
         same(ak.concatenate(list(parts)), sim(gen))
 
 
+def test_several_devices_give_what_one_gives(sim, test_models):
+    gen = samples.gen(200)
+    several = hf.FastSim(test_models / "smear.pt", device="cpu,cpu", seed=5, batch_items=50)
+    assert several.device == "cpu,cpu"
+    same(several(gen), sim(gen))
+
+
 def test_seed_event_and_stream_are_the_key(sim, test_models):
     gen = samples.gen(20)
     reco = sim(gen)
