@@ -140,10 +140,12 @@ def test_charge_and_mass():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_gives_what_the_cpu_gives(test_models):
+@pytest.mark.parametrize("batch_items", [16, 1 << 20])  # many batches on two streams, or one
+@pytest.mark.parametrize("device", ["cuda", "cuda:0,cpu"])
+def test_cuda_gives_what_the_cpu_gives(test_models, device, batch_items):
     model = _core.Model(str(test_models / "smear.pt"))
     data = sets()
     expected = _core.Engine(model, device="cpu").run(**data, seed=7)
-    out = _core.Engine(model, device="cuda").run(**data, seed=7)
+    out = _core.Engine(model, device=device, batch_items=batch_items).run(**data, seed=7)
     for name, value in expected.items():
         np.testing.assert_allclose(out[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
