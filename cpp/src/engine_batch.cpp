@@ -31,7 +31,7 @@ NetworkInput Engine::Impl::pack(const Job& job, const Packing::Batch& batch, at:
     slot_offset[i + 1] = slot_offset[i] + (job.slots.empty() ? 0 : job.slots[set]);
     event[i] = job.event[set];
   }
-  /// Rows first(set) ... first(set + 1) of the sets.
+  // Rows first(set) ... first(set + 1) of the sets.
   const auto rows = [&]<typename T>(std::span<const T> data, std::size_t columns, std::int64_t n, auto first) {
     const auto width = static_cast<std::int64_t>(columns);
     constexpr auto type = std::is_same_v<T, float> ? at::kFloat : at::kLong;
