@@ -70,6 +70,9 @@ class EventGanConfig(AdversarialConfig):
     energy: float = field(
         default=10.0, metadata={"help": "weight of a sliced energy distance of what the discriminator sees; 0: none"}
     )
+    start: str = field(
+        default="", metadata={"help": "checkpoint of another training to go on from, with these settings"}
+    )
     directions: int = field(default=16, metadata={"help": "random directions of the sliced energy distance"})
     generator: str = field(default=GENERATOR, metadata={"help": "for the provenance"})
 
@@ -198,6 +201,10 @@ class EventGanTask(_TopPairTask, AdversarialTask):
         output = "arctan" if config.masses == "arctan" else config.output
         self.load(EventGan(config.size, output))
         self.discriminator = EventJudge(config.size, output).to(config.device)
+        if config.start:
+            state = torch.load(config.start, weights_only=True, map_location=config.device)
+            self.model.load_state_dict(state["averaged"])
+            self.discriminator.load_state_dict(state["modules"]["discriminator"])
         self.truth = observables(self.val.momenta.numpy())
         p = self.train.on_shell()
         self.targets = tuple(v.to(config.device) for v in (self.model.encode(p).float(), p.float(), self.train.initial))

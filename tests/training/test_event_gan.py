@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from hepgen_fastsim._core_loader import core
+from hepgen_fastsim.registry import find_model
 from torch import nn
 
 from training.data.partons import PROCESSES, Rows, _write
@@ -401,3 +402,16 @@ def test_training_the_flow_finds_the_density(sample, tmp_path):
 def test_phase_space_needs_the_pair_to_balance():
     """The sum of transverse momenta is no coordinate: `training.data.top_pairs` refuses samples that have one."""
     assert phase_space.N_COORDINATES == 3 * 6 - 2
+
+
+def test_the_bundled_gan_has_learned_both_peaks():
+    """Positions within 0.5 % and widths within 5 % of the truth (80.49, 2.02 and 172.99, 1.47 GeV), and the balance."""
+    path = find_model("event-gan").path
+    items, _, _ = run(path, 40_000, seed=7)
+    found = observables(items[:, :, :3])
+    for keys, (mass, width) in ((RESONANCES[:2], (80.490, 2.021)), (RESONANCES[2:], (172.991, 1.468))):
+        position, spread = quartiles(np.concatenate([found[key] for key in keys]))
+        assert position == pytest.approx(mass, rel=0.005)
+        assert spread == pytest.approx(width, rel=0.05)
+    total = np.hypot(found["balance_x"], found["balance_y"])
+    assert (total / np.hypot(items[:, :, 0], items[:, :, 1]).sum(1)).mean() < 0.01
