@@ -114,6 +114,17 @@ def parameter(array: ak.Array, name: str, default: Any = None) -> Any:
     return default if value is None else value
 
 
+def plain(lists: ak.contents.Content) -> ak.contents.Content:
+    """Lists of records with offsets from 0 on and nothing behind the last one. Only what is not like that is packed:
+    awkward takes long to find nothing to do."""
+    if not isinstance(lists, ak.contents.ListOffsetArray) or not isinstance(lists.content, ak.contents.RecordArray):
+        lists = ak.to_packed(lists, highlevel=False)
+    if lists.is_list:
+        lists = lists.to_ListOffsetArray64(True)
+        lists = ak.contents.ListOffsetArray(lists.offsets, lists.content[: lists.offsets[-1]])
+    return lists
+
+
 def _momentum_names(columns: Mapping[str, Any]) -> tuple[str, ...]:
     for names in (CARTESIAN, POLAR):
         if all(name in columns for name in names):
@@ -166,16 +177,14 @@ def columns_of(events: ak.Array | Mapping[str, Any]) -> GenColumns:
         if "event" in events.fields:
             event = np.ascontiguousarray(ak.to_numpy(events["event"]), dtype=np.int64)
         events = events["particles"]
-    layout = ak.to_packed(events, highlevel=False)
-    if isinstance(layout, ak.contents.RegularArray):
-        layout = layout.to_ListOffsetArray64(True)
+    layout = plain(events.layout)
     if isinstance(layout, ak.contents.EmptyArray):
         return _empty(0, stream)
     if not isinstance(layout, ak.contents.ListOffsetArray):
         raise InputError(
             f"GEN events are expected as one list of particle records per event, found the type {events.type}."
         )
-    offsets = np.asarray(layout.to_ListOffsetArray64(True).offsets.data, dtype=np.int64)
+    offsets = np.asarray(layout.offsets.data, dtype=np.int64)
     content = layout.content
     if isinstance(content, ak.contents.EmptyArray):
         return _empty(len(offsets) - 1, stream)

@@ -11,8 +11,10 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
+from awkward.contents import Content, NumpyArray, RecordArray
 
 from hepgen_fastsim.errors import InputError
+from hepgen_fastsim.events import plain
 from hepgen_fastsim.geometry import Geometry
 from hepgen_fastsim.io import positions
 from hepgen_fastsim.io.delphes import C_LIGHT, EVENT_LEAVES, PARTICLE_LEAVES
@@ -21,6 +23,7 @@ __all__ = ["Branch", "tree_columns"]
 
 PHOTON, NEUTRAL_HADRON = 22, 130
 BEAM_ETA = 999.9
+_BLOCK = 1 << 14  # rows worked on at a time, which stay in the cache
 
 CONSTITUENTS = ("EFlowTrack", "EFlowPhoton", "EFlowNeutralHadron")
 
@@ -105,9 +108,8 @@ def tree_columns(
     weights = ak.to_numpy(ak.to_regular(gen["weights"], axis=1)).reshape(n_events, -1)
     event = {leaf: ak.to_numpy(gen[column]) for column, leaf in EVENT_LEAVES.items()}
     event["Weight"] = weights[:, 0] if weights.shape[1] else np.ones(n_events)
-    particles = ak.to_packed(gen["particles"], highlevel=False).to_ListOffsetArray64(True)
-    offsets = np.asarray(particles.offsets.data)
-    truth = {name: np.asarray(particles.content[name].data) for name in particles.content.fields}
+    offsets, particles = _entries(gen["particles"].layout)
+    truth = {name: _numbers(particles[name]) for name in particles.fields}
     constituents, uids, times = _constituents(reco, truth, offsets, references, detector)
     out = {
         "Event": Branch(ones, event),
@@ -122,15 +124,25 @@ def tree_columns(
     return out
 
 
+def _entries(lists: Content) -> tuple[np.ndarray, Content]:
+    """Offsets and records of lists."""
+    lists = plain(lists)
+    return np.asarray(lists.offsets.data), lists.content
+
+
+def _numbers(column: Content) -> np.ndarray:
+    return np.asarray(column.data) if isinstance(column, NumpyArray) else ak.to_numpy(column)
+
+
 def _within(offsets: np.ndarray) -> np.ndarray:
     """Index of each row within its event."""
     return np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
 
 
 def _particle(c: dict[str, np.ndarray], offsets: np.ndarray) -> dict[str, Any]:
-    too_long = np.abs(c["pdgid"]) > np.iinfo(np.int32).max
-    if too_long.any():
-        row = int(np.argmax(too_long))
+    limit = np.iinfo(np.int32).max
+    if len(c["pdgid"]) and max(c["pdgid"].max(), -c["pdgid"].min()) > limit:
+        row = int(np.argmax(np.abs(c["pdgid"]) > limit))
         event = int(np.searchsorted(offsets, row, side="right")) - 1
         error = InputError(
             f"event {event} of the batch, pdgid {c['pdgid'][row]}: Delphes' layout holds PDG codes of 32 bits; write "
@@ -139,21 +151,29 @@ def _particle(c: dict[str, np.ndarray], offsets: np.ndarray) -> dict[str, Any]:
         error.good_events = event  # type: ignore[attr-defined]
         raise error
     out: dict[str, Any] = {leaf: c[column] for column, leaf in PARTICLE_LEAVES.items()}
-    px, py, pz, m = c["px"], c["py"], c["pz"], c["mass"]
-    pt = np.hypot(px, py)
-    p = np.hypot(pt, pz)
-    energy = np.sqrt(np.maximum(p * p + m * np.abs(m), 0))  # mass carries the sign of m^2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        along = (p == 0) | (np.abs(pz / p) == 1)  # as Delphes decides it, in double precision
-        beam = np.where(pz >= 0, BEAM_ETA, -BEAM_ETA)
-        eta = np.where(along, beam, np.arcsinh(pz / pt))
-        rapidity = np.where(along, beam, np.arctanh(pz / energy))
-    out |= {"PT": pt, "P": p, "E": energy, "Eta": eta, "Phi": np.arctan2(py, px)}
-    out["Rapidity"] = np.where(np.isfinite(rapidity), rapidity, eta)  # |pz| >= E by rounding, or off shell
+    out |= {leaf: np.empty(len(c["px"]), np.float32) for leaf in ("PT", "P", "E", "Eta", "Phi", "Rapidity")}
+    for start in range(0, len(c["px"]), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        for leaf, values in _momentum_leaves(*(c[name][rows] for name in ("px", "py", "pz", "mass"))).items():
+            out[leaf][rows] = values
     out["Charge"] = np.rint(c["charge"])
     out["T"] = c["vt"] / C_LIGHT
     out["fUniqueID"] = _within(offsets) + 1
     return out
+
+
+def _momentum_leaves(px: np.ndarray, py: np.ndarray, pz: np.ndarray, m: np.ndarray) -> dict[str, np.ndarray]:
+    pt2 = px * px + py * py
+    p2 = pt2 + pz * pz
+    pt, p = np.sqrt(pt2), np.sqrt(p2)
+    energy = np.sqrt(np.maximum(p2 + m * np.abs(m), 0))  # mass carries the sign of m^2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        eta, rapidity = np.arcsinh(pz / pt), np.arctanh(pz / energy)
+    along = np.flatnonzero(np.abs(pz) == p)  # as Delphes decides it, in double precision
+    eta[along] = rapidity[along] = np.where(pz[along] >= 0, BEAM_ETA, -BEAM_ETA)
+    wild = np.flatnonzero(~np.isfinite(rapidity))  # |pz| >= E by rounding, or off shell
+    rapidity[wild] = eta[wild]
+    return {"PT": pt, "P": p, "E": energy, "Eta": eta, "Phi": np.arctan2(py, px), "Rapidity": rapidity}
 
 
 def _single(uid: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -165,9 +185,8 @@ def _constituents(
     reco: ak.Array, truth: dict[str, np.ndarray], gen_offsets: np.ndarray, references: bool, detector: Geometry | None
 ) -> tuple[dict[str, Branch], tuple[np.ndarray, np.ndarray], np.ndarray | None]:
     """Branches of constituents; offsets and fUniqueIDs of `reco` in its own order, and times [s] if they are known."""
-    layout = ak.to_packed(reco, highlevel=False).to_ListOffsetArray64(True)
-    offsets = np.asarray(layout.offsets.data)
-    c = {name: np.asarray(layout.content[name].data) for name in layout.content.fields}
+    offsets, content = _entries(reco.layout)
+    c = {name: _numbers(content[name]) for name in content.fields}
     n_events = len(offsets) - 1
     event = np.repeat(np.arange(n_events), np.diff(offsets))
     kind = np.where(c["pdgid"] == PHOTON, 1, np.where(c["pdgid"] == NEUTRAL_HADRON, 2, 0))
@@ -226,20 +245,19 @@ def _objects(
     reco_offsets: np.ndarray,
     times: np.ndarray | None,
 ) -> dict[str, Branch]:
-    top = ak.to_packed(objects, highlevel=False)
+    top = objects.layout if isinstance(objects.layout, RecordArray) else ak.to_packed(objects, highlevel=False)
     n_events = top.length
     ones = np.arange(n_events + 1)
     out = {}
     for branch, (name, columns) in OBJECTS.items():
-        layout = top[name].to_ListOffsetArray64(True)
-        offsets, content = np.asarray(layout.offsets.data), layout.content
-        leaves = {leaf: ak.to_numpy(content[column]) for leaf, column in columns.items()}
+        offsets, content = _entries(top[name])
+        leaves = {leaf: _numbers(content[column]) for leaf, column in columns.items()}
         if branch == "Photon":
             leaves["E"] = leaves["PT"].astype(np.float64) * np.cosh(leaves["Eta"].astype(np.float64))
         if branch in ("Electron", "Photon", "Muon"):
-            leaves["Particle"] = ak.to_numpy(content["particle"])
+            leaves["Particle"] = _numbers(content["particle"])
             if times is not None:
-                leaves["T"] = times[np.repeat(reco_offsets[:-1], np.diff(offsets)) + content["constituent"].data]
+                leaves["T"] = times[np.repeat(reco_offsets[:-1], np.diff(offsets)) + _numbers(content["constituent"])]
         out[branch] = Branch(offsets, leaves)
         if uids is not None:
             out[branch].references = _object_references(branch, offsets, content, *uids)
@@ -250,10 +268,9 @@ def _objects(
         if met.is_option:  # no GEN events were given
             there = met.mask_as_bool(valid_when=True)
             met = met.project()
-        met = ak.to_packed(met, highlevel=False)
-        leaves = {leaf: ak.to_numpy(met[column]) for leaf, column in (("MET", "pt"), ("Eta", "eta"), ("Phi", "phi"))}
+        leaves = {leaf: _numbers(met[column]) for leaf, column in (("MET", "pt"), ("Eta", "eta"), ("Phi", "phi"))}
         out[branch] = Branch(np.concatenate([[0], np.cumsum(there)]), leaves)
-    out["ScalarHT"] = Branch(ones, {"HT": ak.to_numpy(top["ht"])})
+    out["ScalarHT"] = Branch(ones, {"HT": _numbers(top["ht"])})
     return out
 
 

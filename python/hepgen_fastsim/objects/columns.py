@@ -14,11 +14,11 @@ import numpy as np
 
 from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.errors import InputError
-from hepgen_fastsim.events import GenColumns, columns_of
+from hepgen_fastsim.events import GenColumns, columns_of, plain
 
 __all__ = ["Constituents", "Particles", "constituents", "owners", "particles", "ranges"]
 
-PHOTON, NEUTRAL_HADRON = 22, 130
+PHOTON, NEUTRAL_HADRON, GLUON = 22, 130, 21
 _NEEDED = ("pdgid", "pt", "eta", "phi")
 _DEFAULTS = {"d0": 0.0, "dz": 0.0, "origin": -1}
 
@@ -98,6 +98,13 @@ class Particles(_Columns):
         return np.abs(self.pdgid)
 
     @cached_property
+    def partons(self) -> np.ndarray:
+        """Rows of quarks (but top) and gluons that are not stable."""
+        rows = np.flatnonzero((self.code <= GLUON) & (self.status != 1))
+        code = self.code[rows]
+        return rows[((code >= 1) & (code <= 5)) | (code == GLUON)]
+
+    @cached_property
     def pt(self) -> np.ndarray:
         return np.hypot(self.px, self.py)
 
@@ -157,7 +164,7 @@ def constituents(reco: Any, gen: Particles | None) -> Constituents:
     """
     if not isinstance(reco, ak.Array):
         raise InputError(f"RECO constituents are expected as an awkward array, found {type(reco).__name__}.")
-    layout = _without_option(ak.to_packed(reco, highlevel=False), "an event")
+    layout = _without_option(plain(reco.layout), "an event")
     if isinstance(layout, ak.contents.RegularArray):
         layout = layout.to_ListOffsetArray64(True)
     content = _without_option(getattr(layout, "content", layout), "a constituent")

@@ -8,31 +8,23 @@ import numpy as np
 from hepgen_fastsim.cards.card import Card, Flavor, TauTag
 from hepgen_fastsim.cards.formula import Formula
 from hepgen_fastsim.objects.clustering import JetList
-from hepgen_fastsim.objects.columns import Constituents, Particles, eta_of, ranges
+from hepgen_fastsim.objects.columns import GLUON, Constituents, Particles, eta_of, ranges
 from hepgen_fastsim.objects.draws import JETS, Draws
 from hepgen_fastsim.objects.kernels import count_near, highest_code, last_within
 
 __all__ = ["flavor", "has_partons", "tags", "taus"]
 
-GLUON, TAU = 21, 15
+TAU = 15
 
 
 def has_partons(gen: Particles) -> bool:
     """Whether the record has quarks or gluons, without which flavours cannot be known."""
-    return len(_partons(gen)) > 0
-
-
-def _partons(gen: Particles) -> np.ndarray:
-    """Rows of quarks (but top) and gluons that are not stable."""
-    rows = np.flatnonzero(gen.code <= GLUON)
-    code, status = gen.code[rows], gen.status[rows]
-    return rows[(status != 1) & (((code >= 1) & (code <= 5)) | (code == GLUON))]
+    return len(gen.partons) > 0
 
 
 def flavor(jets: JetList, gen: Particles, definition: Flavor) -> np.ndarray:
     """Highest quark code within the cone, 21 if there are only gluons, 0 if there is nothing: int64 [n_jets]."""
-    rows = _partons(gen)
-    rows = rows[gen.status[rows] != -1]
+    rows = gen.partons[gen.status[gen.partons] != -1]
     pt, eta, phi = gen.polar(rows)
     near = (pt > definition.pt_min) & (np.abs(eta) <= definition.eta_max)
     rows = rows[near]
