@@ -12,7 +12,7 @@ import torch
 from training.data.jets import Jets
 from training.export import check, draw_inputs, with_slots
 from training.jet_gan import generate
-from training.jets_model import JetsTask, massless_share
+from training.jets_model import SMEAR, JetsTask, Sample, massless_share, prepare
 from training.networks import jets as network
 from training.networks.jet_chain import MISSING, choose, mixture_log_prob, plane_draw, plane_log_prob
 from training.networks.jets import LARGEST, NOISE_SET, JetGenerator, Radius, teach
@@ -155,6 +155,43 @@ def test_jets_have_the_momentum_and_at_most_the_mass_that_was_drawn(model):
     assert ((wanted > 0.69) & (wanted < 0.96)).all()
     highest = wanted.quantile(torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64))
     assert highest.tolist() == pytest.approx([0.725, 0.825, 0.925], abs=0.06)
+
+
+@torch.no_grad()
+def test_no_constituent_takes_the_mass_of_all_that_follow(model):
+    """One far out takes its bounded part of what is left, one close by stays where it is, the last may take all."""
+    eta, phi, pt = torch.tensor([[0.1, 0.05, 0.5], [-0.15, -0.1, 0.3]]).unbind(1)
+    sums = network.moments(eta, phi, pt).sum(0, keepdim=True)  # [1, MOMENTS]
+
+    def per_momentum(sums: torch.Tensor) -> float:
+        _, px, py, pz, energy = sums[0, :5].tolist()
+        return (energy**2 - px**2 - py**2 - pz**2) / math.hypot(px, py)
+
+    before, left = per_momentum(sums), 1.0 - float(sums[0, 1])
+    target = torch.tensor([before + 0.01])
+    room = 0.01 + (network.SPARE - 1.0) * float(target)
+    for pt_next, bound in ((0.01, room * (1 - (1 - 0.01 / left) ** network.GREED)), (left, room)):
+        pt = torch.tensor([pt_next])
+        moved = model.within_mass(torch.tensor([0.7]), torch.tensor([0.5]), pt, sums, target)
+        grown = per_momentum(sums + network.moments(*moved, pt)) - before
+        assert grown == pytest.approx(bound, rel=0.1)
+        assert grown < 1.01 * bound
+    near = torch.tensor([0.03]), torch.tensor([0.02])
+    stayed = model.within_mass(*near, torch.tensor([0.01]), sums, target)
+    torch.testing.assert_close(stayed, near, atol=1e-6, rtol=1e-5)
+
+
+def test_training_smears_the_mass_that_drawing_allows(tmp_path):
+    """Jets of one share: smeared evenly by SMEAR, never beyond what a drawn jet may reach; as they are without."""
+    features = torch.tensor([[0.3, 0.0, 0.5], [-0.3, 0.0, 0.5]]).repeat(2000, 1)
+    jets = Jets(features, 2 * torch.arange(2001), torch.zeros(2000, dtype=torch.int64))
+    sample = Sample(jets, torch.tensor([[1000.0, 0.5, 400.0, 2.0, 0.8]]).repeat(2000, 1))
+    assert (prepare(sample, None)[2][:, 4] == 0.8).all()
+    ratio = prepare(sample, torch.Generator().manual_seed(1))[2][:, 4] / 0.8
+    assert float(ratio.mean()) == pytest.approx(1.0, abs=1e-3)
+    assert float(ratio.std()) == pytest.approx(SMEAR / 3**0.5, rel=0.05)
+    assert 1.0 + SMEAR - 1e-3 < float(ratio.max()) <= network.SPARE + 1e-6
+    assert (sample.whole[:, 4] == 0.8).all()
 
 
 def test_massless_share_by_hand():
