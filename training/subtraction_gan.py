@@ -72,7 +72,9 @@ class SubtractionConfig(AdversarialConfig):
     octaves: int = field(default=6, metadata={"help": "frequencies 1, 2, 4 … in which discriminators see coordinates"})
     regulariser: float = field(default=5e-4, metadata={"help": "weight of the regulariser of arXiv:1705.09367"})
     energy: float = field(default=1.0, metadata={"help": "weight of the sliced energy distance; 0: as in the paper"})
-    directions: int = field(default=8, metadata={"help": "random directions of the sliced energy distance"})
+    directions: int = field(
+        default=8, metadata={"help": "random directions of the sliced energy distance, beside the axes"}
+    )
     alpha: float = field(default=5.0, metadata={"help": "steepness of the counting function of learnt classes"})
     class_weight: float = field(default=1.0, metadata={"help": "weight of the class loss of learnt classes"})
     norm_weight: float = field(default=5.0, metadata={"help": "weight of the normalisation loss of learnt classes"})
@@ -181,9 +183,10 @@ class SubtractionTask(AdversarialTask):
         ]
         losses = {"generator": torch.stack(fooled).sum()}
         if self.config.energy > 0:
-            n = self.config.directions if self.model.dim > 1 else 1
+            n = self.config.directions if self.model.dim > 1 else 0
             directions = torch.randn(n, self.model.dim, device=label.device)
             directions = directions / directions.norm(dim=1, keepdim=True)
+            directions = torch.cat([torch.eye(self.model.dim, device=label.device), directions])
             sides = zip(u, self.weights(label), batch)
             apart = [sliced_energy(made, w, real, directions) for made, w, real in sides]
             losses["energy"] = self.config.energy * torch.stack(apart).sum()
