@@ -82,6 +82,13 @@ def momentum(jets: ak.Array) -> dict[str, np.ndarray]:
     return {"pt": s["pt"], "vector": np.hypot(s["px"], s["py"]), "mass": mass, "n": np.asarray(ak.num(c))}
 
 
+def comparable(candidate: ak.Array, scalars: Sequence[dict[str, str]]) -> ak.Array:
+    """Generated jets without the mass [GeV] where the model does not draw it: summed over the constituents that there
+    are, it is not that of the whole jet."""
+    drawn = any(scalar["name"] == "jet_mass" for scalar in scalars)
+    return candidate if drawn or "jet_mass" not in candidate.fields else ak.without_field(candidate, "jet_mass")
+
+
 def n_broken(jets: ak.Array) -> int:
     """Jets with numbers that are not finite, or far beyond those of real jets."""
     c, found = jets.constituents, momentum(jets)
@@ -253,7 +260,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         options.out.mkdir(parents=True, exist_ok=True)
         name = f"{generator.file.name}-{options.leading or 'all'}"
         (options.out / f"{name}.json").write_text(json.dumps(plain(found), indent=1) + "\n")
-        draw(reference, candidate, options.out / f"{name}.png", generator.file.name)
+        shown = comparable(candidate, generator.metadata["scalars"])
+        draw(reference, shown, options.out / f"{name}.png", generator.file.name)
     return found
 
 

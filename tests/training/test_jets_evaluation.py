@@ -69,6 +69,14 @@ def test_broken_jets_are_counted():
     assert evaluate_jets.n_broken(toy(100, 0)) == 0
 
 
+def test_only_a_mass_that_is_drawn_is_compared():
+    jets = toy(20, 1)
+    assert "jet_mass" in evaluate_jets.comparable(jets, [{"name": "jet_pt"}, {"name": "jet_mass"}]).fields
+    without = evaluate_jets.comparable(jets, [{"name": "jet_pt"}, {"name": "jet_eta"}])
+    assert set(without.fields) == set(jets.fields) - {"jet_mass"}
+    assert evaluate_jets.comparable(without, []) is without
+
+
 def test_response_finds_a_shift_in_one_bin():
     real, new = toy(4000, 1), toy(4000, 2)
     high = ak.to_numpy(new.jet_pt) >= 1250
