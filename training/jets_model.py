@@ -279,6 +279,7 @@ def network_of(state: Mapping[str, Tensor]) -> JetGenerator:
 def separate(path: Path, data: Path, out: Path) -> list[Path]:
     """A trained model of three classes as one file per class, with its own domain; ``data``: folder of the jets."""
     metadata, written = read_metadata(path), []
+    out.mkdir(parents=True, exist_ok=True)
     model = network_of(torch.jit.load(str(path)).state_dict())
     for k, kind in enumerate(CLASSES):
         model.kind.fill_(k)

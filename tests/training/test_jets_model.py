@@ -6,13 +6,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
+from training import jets_model, train
 from training.data.jets import Jets
-from training.export import check, draw_inputs, with_slots
+from training.export import check, draw_inputs, read_metadata, with_slots
 from training.jet_gan import generate
-from training.jets_model import SMEAR, JetsTask, Sample, massless_share, prepare
+from training.jets_model import CLASSES, SMEAR, JetsTask, Sample, massless_share, prepare
 from training.networks import jets as network
 from training.networks.jet_chain import MISSING, choose, mixture_log_prob, plane_draw, plane_log_prob
 from training.networks.jets import LARGEST, NOISE_SET, JetGenerator, Radius, teach
@@ -256,3 +259,50 @@ def test_likelihood_falls_in_training(model, tmp_path):
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0] - 2.0
     assert network.NOISE_SLOT == 5
+
+
+def write(folder, n: int = 150) -> None:
+    """Files of the three classes: jets of 4 to 8 constituents, whose sums are what the file says of the jet."""
+    rng = np.random.default_rng(7)
+    for kind in CLASSES:
+        columns = {name: [] for name in ("eta_rel", "phi_rel", "pt_rel")}
+        whole = {name: [] for name in ("jet_pt", "jet_eta", "jet_mass", "n_const")}
+        for _ in range(n):
+            size = int(rng.integers(4, 9))
+            pt = np.sort(rng.dirichlet(np.full(size, 3.0)))[::-1]
+            eta, phi = rng.normal(0, 0.1, (2, size))
+            sums = [np.sum(pt * f) for f in (np.cos(phi), np.sin(phi), np.sinh(eta), np.cosh(eta))]
+            jet_pt = rng.uniform(800, 1600)
+            mass = jet_pt * math.sqrt(sums[3] ** 2 - sums[0] ** 2 - sums[1] ** 2 - sums[2] ** 2)
+            for name, values in (("eta_rel", eta), ("phi_rel", phi), ("pt_rel", pt)):
+                columns[name].append(values.astype(np.float32))
+            found = (jet_pt, rng.uniform(-2, 2), mass * rng.uniform(1.02, 1.3), size)
+            for name, value in zip(whole, found):
+                whole[name].append(value)
+        table = {name: pa.array(values) for name, values in columns.items()}
+        table |= {
+            name: np.array(values, np.int16 if name == "n_const" else np.float32) for name, values in whole.items()
+        }
+        pq.write_table(pa.table(table), folder / f"{kind}.parquet")
+
+
+def test_training_separation_and_a_second_training(tmp_path, monkeypatch):
+    """The documented commands on small files: one model of three classes, three of one; then on from its averages."""
+    write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    common = ["jets", "--data", "gluon.parquet", "--val", "gluon.parquet", "--epochs", "1", "--batch", "64"]
+    common += ["--hidden", "16", "--pooled", "8", "--layers", "1", "--chain_steps", "3", "--judged", "20"]
+    train.main([*common, "--out", "jets.pt"])
+    jets_model.main(["jets.pt", "--data", ".", "--out", "one"])
+    metadata = [read_metadata(tmp_path / "one" / f"jets-{kind}.pt") for kind in CLASSES]
+    assert [entry["name"] for entry in metadata] == ["jets-gluon", "jets-quark", "jets-top"]
+    assert metadata[0]["noise"] == {"set": NOISE_SET, "slot": 5}
+    assert metadata[0]["metrics"]["validation"]["broken"] == 0.0
+    assert torch.jit.load("one/jets-top.pt").kind == 2
+
+    _, config, changed = train.parse([*common, "--out", "on.pt", "--start", "jets.pt.checkpoint"])
+    assert "--start jets.pt.checkpoint" in changed
+    task, before = JetsTask(config), torch.load("jets.pt.checkpoint", weights_only=True)["averaged"]
+    assert all(torch.equal(value, before[name]) for name, value in task.model.state_dict().items())
+    assert not any(value.requires_grad for value in task.model.chain.parameters())
+    assert 0.55 < float(task.train.whole[:, 4].min()) < float(task.train.whole[:, 4].max()) < 0.97
