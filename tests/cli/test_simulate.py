@@ -21,7 +21,7 @@ import uproot
 from hepgen_fastsim.cli import main
 from hepgen_fastsim.cli.simulate import BATCH_SIZE
 
-N = 600  # more than two batches
+N = 1200  # more than two batches
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_file_to_root(run):
     code, text = run("events.hepmc", "-o", "out.root")
     assert code == 0
     assert re.search(r"model smear 1\.0\.0 on cpu, seed 1, card cms\n", text)
-    assert re.search(r"\n600 events, [\d,]+ constituents in .* -> out\.root", text)
+    assert re.search(r"\n1,200 events, [\d,]+ constituents in .* -> out\.root", text)
     assert uproot.open("out.root")["Delphes"].num_entries == N
     about = stored("out.root")
     assert about["seed"] == 1
@@ -127,7 +127,7 @@ def test_several_inputs_have_streams_of_their_own(run, tmp_path):
     assert [entry["n_events"] for entry in inputs] == [N, 50]
     assert [entry["first_event"] for entry in inputs] == [0, 0]
     assert inputs[0]["stream"] != inputs[1]["stream"]
-    assert run("events.hepmc", "more.hepmc", "-o", "few.root", "--max-events", 620)[0] == 0
+    assert run("events.hepmc", "more.hepmc", "-o", "few.root", "--max-events", N + 20)[0] == 0
     assert [entry["n_events"] for entry in stored("few.root")["inputs"]] == [N, 20]
 
 
@@ -297,11 +297,11 @@ def test_signal_closes_a_valid_file(tmp_path, test_models, text, number, code):
     command = [sys.executable, "-m", "hepgen_fastsim", "simulate", "-", "-o", "out.root", "--device", "cpu"]
     command += ["--no-objects", "--model", str(test_models / "smear.pt")]
     with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        process.stdin.write(text[: text.index("\nE 599 ") + 1].encode())
+        process.stdin.write(text[: text.index(f"\nE {N - 1} ") + 1].encode())
         process.stdin.flush()
         part = tmp_path / "out.root.part"
         deadline = time.monotonic() + 60
-        while not (part.exists() and part.stat().st_size > 120_000):  # an empty tree has 68 kB, a batch 130
+        while not (part.exists() and part.stat().st_size > 120_000):  # an empty tree has 68 kB, a batch 200
             assert time.monotonic() < deadline, "no batch was written in a minute"
             time.sleep(0.05)
         process.send_signal(number)
@@ -309,6 +309,6 @@ def test_signal_closes_a_valid_file(tmp_path, test_models, text, number, code):
         assert process.wait(timeout=30) == code, said
     n = uproot.open(tmp_path / "out.root")["Delphes"].num_entries
     assert n in (BATCH_SIZE, 2 * BATCH_SIZE)
-    assert f"interrupted; the {n} events so far are in out.root, which is readable" in said
+    assert f"interrupted; the {n:,} events so far are in out.root, which is readable" in said
     assert stored(tmp_path / "out.root")["ended"] == "interrupted"
     assert not part.exists()
