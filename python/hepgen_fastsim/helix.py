@@ -78,7 +78,9 @@ def follow(
     """
     pt, eta, phi = (np.asarray(v, np.float64) for v in (pt, eta, phi))
     start = np.asarray(vertex, np.float64).T * 1e-3
-    inside = (np.hypot(start[0], start[1]) <= magnet.radius) & (np.abs(start[2]) <= magnet.half_length) & (pt > 3.2e-5)
+    inside = (
+        ((start[:2] ** 2).sum(axis=0) <= magnet.radius**2) & (np.abs(start[2]) <= magnet.half_length) & (pt > 3.2e-5)
+    )
     x, y, z = np.where(inside, start, 0.0)
     bend = np.abs(charge) * GEV_PER_TESLA_METRE * magnet.field
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -101,7 +103,7 @@ def follow(
 
     x_out, y_out = at(path / r)
     z_out = z + slope * path
-    rho = np.maximum(np.hypot(x_out, y_out), 1e-6)
+    rho = np.maximum(np.sqrt(x_out * x_out + y_out * y_out), 1e-6)
     back = np.where(inside, -np.arctan2(a, r + b), 0.0)  # to where d rho^2 / ds = A sin s + C cos s = 0
     x_d, y_d = at(back)
     track_phi = phi - sign * back

@@ -19,6 +19,8 @@ __all__ = ["OUTER", "known_geometry", "of_particles", "surface", "tower_leaves"]
 OUTER = ("EtaOuter", "PhiOuter", "TOuter", "XOuter", "YOuter", "ZOuter", "Xd", "Yd", "Zd", "L")
 """Leaves of a track that follow from its GEN particle."""
 
+_BLOCK = 1 << 13  # constituents worked on at a time, which stay in the cache
+
 
 @lru_cache(maxsize=8)
 def known_geometry(name: str) -> geometry.Geometry:
@@ -30,23 +32,24 @@ def of_particles(
     truth: dict[str, np.ndarray], row: np.ndarray, known: np.ndarray, detector: geometry.Geometry
 ) -> dict[str, np.ndarray]:
     """`OUTER` of constituents [n]: of GEN particles at `row` [n] of `truth`, 0 where they are not `known` [n]."""
-    t = {name: truth[name][row[known]] for name in ("px", "py", "pz", "mass", "charge", "vx", "vy", "vz", "vt")}
-    pt = np.sqrt(t["px"] ** 2 + t["py"] ** 2)
-    found = track_leaves(
-        pt,
-        np.arcsinh(t["pz"] / np.maximum(pt, 1e-300)),
-        np.arctan2(t["py"], t["px"]),
-        t["mass"],
-        t["charge"],
-        np.stack([t["vx"], t["vy"], t["vz"]], axis=1),
-        t["vt"] / C_LIGHT,
-        Magnet.of(detector),
-    )
-    if known.all():
-        return {name: found[name] for name in OUTER}
-    out = {name: np.zeros(len(row)) for name in OUTER}
-    for name, values in out.items():
-        values[known] = found[name]
+    out = {name: np.zeros(len(row), np.float32) for name in OUTER}
+    magnet, chosen = Magnet.of(detector), np.flatnonzero(known)
+    for start in range(0, len(chosen), _BLOCK):
+        rows = chosen[start : start + _BLOCK]
+        t = {name: truth[name][row[rows]] for name in ("px", "py", "pz", "mass", "charge", "vx", "vy", "vz", "vt")}
+        pt = np.sqrt(t["px"] ** 2 + t["py"] ** 2)
+        found = track_leaves(
+            pt,
+            np.arcsinh(t["pz"] / np.maximum(pt, 1e-300)),
+            np.arctan2(t["py"], t["px"]),
+            t["mass"],
+            t["charge"],
+            np.stack([t["vx"], t["vy"], t["vz"]], axis=1),
+            t["vt"] / C_LIGHT,
+            magnet,
+        )
+        for name, values in out.items():
+            values[rows] = found[name]
     return out
 
 

@@ -121,11 +121,11 @@ class Builder:
 
 def _missing(columns: Constituents | Particles, rows: np.ndarray | None) -> Content:
     """Minus the sum of momenta of each event: records of pt [GeV], eta, phi."""
-    rows = np.arange(len(columns.px)) if rows is None else rows
+    chosen = slice(None) if rows is None else rows
     n_events = len(columns.offsets) - 1
-    event = columns.event[rows]
+    event = columns.event[chosen]
     px, py, pz = (
-        -np.bincount(event, weights=getattr(columns, name)[rows], minlength=n_events) for name in ("px", "py", "pz")
+        -np.bincount(event, weights=getattr(columns, name)[chosen], minlength=n_events) for name in ("px", "py", "pz")
     )
     pt = np.hypot(px, py)
     values = {"pt": pt, "eta": eta_of(pt, pz), "phi": np.where(pt > 0, np.arctan2(py, px), 0.0)}
