@@ -190,6 +190,7 @@ def picture(generated: Generated, train: Samples, test: Samples, path: Path) -> 
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     case = family(train.case)
     tested, observables = items_of(test), OBSERVABLES[case]
@@ -211,6 +212,7 @@ def picture(generated: Generated, train: Samples, test: Samples, path: Path) -> 
         column[1].set(xlabel=name, ylim=(-6, 6))
         if edges[0] > 0 and edges[-1] / edges[0] > 20 and name != "x":
             column[1].set_xscale("log")
+            column[1].xaxis.set_minor_formatter(NullFormatter())
     axes[0, 0].legend(fontsize=7)
     axes[1, 0].set_ylabel("(GAN - difference) / error")
     figure.tight_layout()

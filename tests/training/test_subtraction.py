@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from hepgen_fastsim._core_loader import core
+from hepgen_fastsim.registry import find_model
 
 from training.data import dipole
 from training.data import subtraction as data
@@ -358,3 +359,13 @@ def test_events_of_particles_come_from_the_engine_alone_and_in_batches(tmp_path,
     assert set(generated.weight.to_list()) == {1.0}  # left out, the condition is the result
     if case == "dilepton":
         assert many["items"][:, 0].min() > 9.9
+
+
+def test_the_bundled_difference_of_lepton_pairs_is_a_z_without_the_photon():
+    """Shares of the mass's ranges as base less subtract have them: see the benchmark's page."""
+    items = Generated(find_model("subtraction-dilepton").path, 50_000).items
+    energy = items[:, :, 0] * np.cosh(items[:, :, 1])
+    pz = items[:, :, 0] * np.sinh(items[:, :, 1])
+    mass = np.sqrt(energy.sum(1) ** 2 - pz.sum(1) ** 2)  # the pair balances
+    for (low, high), share in {(89, 93): 0.649, (20, 70): 0.0155, (110, 150): 0.0112}.items():
+        assert ((mass > low) & (mass < high)).mean() == pytest.approx(share, rel=0.03, abs=0.002)
