@@ -83,5 +83,5 @@ def draw_resonances(samples: Samples, path: Path) -> None:
 
 
 def _save(figure: plt.Figure, path: Path) -> None:
-    figure.savefig(path, dpi=70, bbox_inches="tight", pil_kwargs={"optimize": True})
+    figure.savefig(path, dpi=62, bbox_inches="tight", pil_kwargs={"optimize": True})
     plt.close(figure)
