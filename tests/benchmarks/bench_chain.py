@@ -68,7 +68,8 @@ def chain(python: str, folder: Path, arguments: list[str], sizes: tuple[int, int
 
 
 def stages(path: Path, n_events: int) -> None:
-    """CPU time of each stage in batches of 250 events [ms/event], after a first batch."""
+    """CPU time of each stage in batches as the command has them [ms/event], after a first batch."""
+    from hepgen_fastsim.cli.simulate import BATCH_SIZE
     from hepgen_fastsim.objects import reconstruct
 
     sim, spent = hf.FastSim(device="cpu"), dict.fromkeys(("read", "simulate", "objects", "flat tree", "compress"), 0.0)
@@ -84,9 +85,9 @@ def stages(path: Path, n_events: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for compression, name in ((flat.COMPRESSION, "compress"), (None, "flat tree")):
             flat.COMPRESSION = compression
-            reader = hf.read(path, batch_size=250)
+            reader = hf.read(path, batch_size=BATCH_SIZE)
             with hf.open_output(Path(folder) / f"{name}.root", objects=True) as out:
-                for i in range(n_events // 250):
+                for i in range(n_events // BATCH_SIZE):
                     gen = timed("read", lambda reader=reader: next(reader))
                     reco = timed("simulate", lambda gen=gen: sim(gen))
                     objects = timed("objects", lambda reco=reco, gen=gen: reconstruct(reco, gen, seed=1))
@@ -94,7 +95,7 @@ def stages(path: Path, n_events: int) -> None:
                     if i == 0 and name == "compress":
                         spent = dict.fromkeys(spent, 0.0)
             flat.COMPRESSION = flat.uproot.ZSTD(1)
-    n = n_events - 250
+    n = n_events - BATCH_SIZE
     per_event = {name: 1e3 * seconds / n for name, seconds in spent.items()}
     for name in ("read", "simulate", "objects"):
         per_event[name] *= n / (n + n_events)  # twice, without the first batch
@@ -123,7 +124,7 @@ def main() -> None:
             }
         for label, (python, arguments) in runs.items():
             found[label] = chain(python, folder, arguments, sizes)
-        stages(folder / f"{sizes[1]}.hepmc", min(sizes[1], 1000))
+        stages(folder / f"{sizes[1]}.hepmc", min(sizes[1], 2000))
     here = (before + pythia(150)) / 2
     delphes = DELPHES * here / PYTHIA
     print(f"Pythia {here:.1f} ms/event here, {PYTHIA} where Delphes took {DELPHES}: here Delphes takes {delphes:.1f}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hepgen_fastsim.fastsim import FastSim
     from hepgen_fastsim.pipeline import Report
 
-BATCH_SIZE = 500
+BATCH_SIZE = 400
 """Events that are read, simulated and written at a time: large enough for speed, small enough to stop soon."""
 
 INCOMPLETE = 3
