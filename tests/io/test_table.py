@@ -27,9 +27,14 @@ def test_rows_in_the_columns_of_the_first_table(tmp_path):
 def test_an_exception_leaves_nothing_but_what_was_there(tmp_path):
     path = tmp_path / "a.parquet"
     path.write_text("before")
-    with pytest.raises(KeyError), TableFile(path, overwrite=True) as out:
-        out.write(pa.table({"x": [1]}))
-        raise KeyError
+
+    def broken():
+        with TableFile(path, overwrite=True) as out:
+            out.write(pa.table({"x": [1]}))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        broken()
     assert [p.name for p in tmp_path.iterdir()] == ["a.parquet"]
     assert path.read_text() == "before"
 
