@@ -174,14 +174,16 @@ class Clustering {
   int empty_place(int strip, int guess) {
     if (first_[strip] <= guess && guess < first_[strip + 1]) return guess;
     for (;; lay_out()) {
-      const auto end = at_.jet.begin() + first_[strip + 1], found = std::find(at_.jet.begin() + first_[strip], end, none);
+      const auto end = at_.jet.begin() + first_[strip + 1],
+                 found = std::find(at_.jet.begin() + first_[strip], end, none);
       if (found != end) return static_cast<int>(found - at_.jet.begin());
     }
   }
 
   // --- neighbours ------------------------------------------------------------------------------------------------
 
-  /// The nearest of those that are at least as heavy; and this as the nearest of those that are lighter, if it is `news`.
+  /// The nearest of those that are at least as heavy; and this as the nearest of those that are lighter, if it is
+  /// `news`.
   void find_nearest(std::size_t own, bool news = false) {
     const int strip = strip_of(at_.rapidity[own]);
     const std::size_t begin = first_[std::max(0, strip - 1)], end = first_[std::min(n_strips_, strip + 2)];
@@ -253,9 +255,9 @@ class Clustering {
   std::vector<PseudoJet> jets_;  // particles, then what they are merged to
   std::vector<int> place_;       // of each jet, none if it is gone
   jets::Columns at_, before_;
-  std::size_t laid_ = 0;  // particles, when they were laid out
+  std::size_t laid_ = 0;           // particles, when they were laid out
   std::vector<int> first_, next_;  // places of strips
-  jets::Numbers least_;                 // smallest bound of each strip
+  jets::Numbers least_;            // smallest bound of each strip
   std::vector<std::size_t> best_;  // where it is
   std::vector<int> changed_;       // strips for which these are to be found anew
   std::vector<int> next_member_, done_;
