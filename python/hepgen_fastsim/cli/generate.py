@@ -42,7 +42,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="default: %(default)s")
     parser.add_argument("--first", type=int, default=0, metavar="I", help="number of the first set; default: 0")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N; default: %(default)s")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N, or a list")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.set_defaults(run=run, parser=parser)
     return parser

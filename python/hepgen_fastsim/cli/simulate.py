@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         help="model of jets, e.g. graph-vae: the particles of GEN jets are simulated by it, all others by --model",
     )
     parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="default: %(default)s")
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N; default: %(default)s")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:N, or a list")
     parser.add_argument("--max-events", type=_count, metavar="N", help="stop after N events in all")
     parser.add_argument("--entry-start", type=_count, default=0, metavar="I", help="first entry of the input")
     parser.add_argument("--entry-stop", type=_count, metavar="J", help="entry to stop before")

@@ -82,7 +82,7 @@ def classifier_features(
     jets: pT, eta, phi relative to the jet (pt_rel, eta_rel, phi_rel), see `Jets`; masses are not used; of more than
         150 constituents the leading ones
     model: name or path of a model with inputs eta_rel, phi_rel, pt_rel and scalars feature_0, …
-    device: "cpu", "cuda", "cuda:N" or "auto"
+    device: "cpu", "cuda", "cuda:N", a list of them, or "auto"
     coords: columns of arrays, default ``"ptyphim"``
 
     Returns
