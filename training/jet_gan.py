@@ -152,12 +152,13 @@ class JetGanTask(AdversarialTask):
         self.train_pt = summed_pt(self.train.features, self.train.offsets)
 
     def begin(self) -> None:
-        """Begin with the networks of another training, if one is named: not with its averages nor its optimisers."""
+        """Begin with the weights of another training, if one is named: averages, optimisers and tables are one's own."""
         if self.config.start == Path():
             return
         modules = torch.load(self.config.start, weights_only=True, map_location=self.config.device)["modules"]
         for name, module in self.modules().items():
-            module.load_state_dict(modules[name])
+            weights = {key: modules[name][key] for key, _ in module.named_parameters()}
+            module.load_state_dict(module.state_dict() | weights)
 
     def _optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         if self.config.optimiser == "adam":  # fused: a step over the many small tensors costs a third
