@@ -152,7 +152,7 @@ class JetGanTask(AdversarialTask):
         self.train_pt = summed_pt(self.train.features, self.train.offsets)
 
     def begin(self) -> None:
-        """Begin with the weights of another training, if one is named: averages, optimisers and tables are one's own."""
+        """Begin with the weights of another training, if one is named: averages, optimisers and tables are its own."""
         if self.config.start == Path():
             return
         modules = torch.load(self.config.start, weights_only=True, map_location=self.config.device)["modules"]
