@@ -29,12 +29,11 @@ from training.data.jets import CONSTITUENT, Jets
 from training.export import export, read_metadata
 from training.jet_gan import Judge, generate
 from training.networks.jet_chain import MISSING, JetChain
-from training.networks.jets import LARGEST, NOISE_SET, NOISE_SLOT, JetGenerator, moments, teach
+from training.networks.jets import LARGEST, NOISE_SET, NOISE_SLOT, JetGenerator, teach
 from training.task import Config, Task, columns
 
 CLASSES = ("gluon", "quark", "top")
 _WHOLE = ("jet_pt", "jet_eta", "jet_mass", "n_const")
-SMEAR = 0.02  #: of the squared mass that is aimed at, in training: known exactly, it fixes the last places to a point
 _BINS = 20  # batches that are sorted by multiplicity together
 
 
@@ -53,14 +52,13 @@ class JetsConfig(Config):
     short: float = field(default=0.5, metadata={"help": "share of the steps on the leading constituents alone"})
     share: float = field(default=1.0, metadata={"help": "share of the training jets in an epoch, drawn anew each time"})
     chain_steps: int = field(default=3000, metadata={"help": "steps of the fit of whole jets, before all else"})
-    start: Path = field(default=Path(), metadata={"help": "checkpoint of a training, to begin with its averages"})
     judged: int = field(default=2000, metadata={"help": "jets of each class in the validation after an epoch"})
     generator: str = field(default="Pythia 8.317, Monash tune, pp 13 TeV", metadata={"help": "for the provenance"})
 
 
 @dataclass
 class Sample:
-    """Jets with their observables: whole [B, 5] is jet_pt, jet_eta, jet_mass, n_const and the massless share."""
+    """Jets with their observables: constituents, and whole [B, 4] jet_pt, jet_eta, jet_mass, n_const."""
 
     jets: Jets
     whole: Tensor
@@ -79,28 +77,14 @@ def load(beside: Path, name: str) -> Sample:
         whole.append(torch.from_numpy(np.stack([table[c].to_numpy().astype(np.float32) for c in _WHOLE], 1))[mine])
         rows.append(mine + first)
         first += len(table)
-    mine = jets.pick(torch.cat(rows))
-    return Sample(mine, torch.cat([torch.cat(whole), massless_share(mine, torch.cat(whole)).unsqueeze(1)], 1))
-
-
-def massless_share(jets: Jets, whole: Tensor) -> Tensor:
-    """(mass of the constituents, were they massless / jet_mass)^2 [B] of jets; whole [B, 4] has jet_pt and jet_mass.
-
-    Per unit of the summed momentum: the file keeps 150 constituents of a jet, those beyond are missing in the sums.
-    """
-    owner = torch.repeat_interleave(torch.arange(len(jets)), jets.offsets.diff())
-    parts = moments(*jets.features.double().unbind(1))[:, 1:5]
-    px, py, pz, energy = torch.zeros(len(jets), 4, dtype=torch.float64).index_add(0, owner, parts).unbind(1)
-    square = (energy**2 - px**2 - py**2 - pz**2).clamp(min=0.0) / px.clamp(min=1e-3)
-    return (square * (whole[:, 0] / whole[:, 2]).double() ** 2).float()
+    return Sample(jets.pick(torch.cat(rows)), torch.cat(whole))
 
 
 def prepare(sample: Sample, generator: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Places [B, N, 3] (eta_rel, phi_rel, log pt_rel), counts [B], whole [B, 5] and label [B] of a batch.
+    """Places [B, N, 3] (eta_rel, phi_rel, log pt_rel), counts [B], whole [B, 4] and label [B] of a batch.
 
     With a generator, numbers are smeared within the rounding of the files, and jets are reflected at random in eta and
-    in phi: both leave the physics as it is. The massless share is smeared by SMEAR, which drawing allows for: densities
-    of the last constituents, of ever steeper gradients, would drown those of the first.
+    in phi: both leave the physics as it is.
     """
     jets = sample.jets
     counts = jets.offsets.diff()
@@ -116,18 +100,17 @@ def prepare(sample: Sample, generator: torch.Generator | None) -> tuple[Tensor, 
         places[:, :, :2] *= side[:, None]
         whole[:, 1] *= side[:, 0]
         whole[:, 3] += torch.rand(len(counts), generator=generator) - 0.5
-        whole[:, 4] *= 1.0 + SMEAR * (2.0 * torch.rand(len(counts), generator=generator) - 1.0)
         pt = pt * (1.0 + 3e-4 * noise[:, :, 2])
     log_pt = torch.cummin(torch.log(pt), 1).values
     return torch.cat([places[:, :, :2], log_pt.unsqueeze(2)], 2), counts, whole, jets.label
 
 
 def fit_chain(chain: JetChain, whole: Tensor, label: Tensor, steps: int, seed: int, batch: int = 4096) -> float:
-    """Fit the densities of whole jets [B, 5] (``Sample.whole``) by maximum likelihood; returns the last loss.
+    """Fit the densities of whole jets [B, 4] (``Sample.whole``) by maximum likelihood; returns the last loss.
 
     Cheap, so it comes before and apart from the constituents: the tails of the mass decide on the tails of all.
     """
-    chain.fit(*whole.unbind(1), label)
+    chain.fit(whole[:, 0], whole[:, 1], whole[:, 2], whole[:, 3], label)
     optimiser = torch.optim.Adam(chain.parameters(), 1.0)
     source = torch.Generator().manual_seed(seed)
     averaged, loss = [p.detach().clone() for p in chain.parameters()], torch.zeros([])
@@ -138,8 +121,7 @@ def fit_chain(chain: JetChain, whole: Tensor, label: Tensor, steps: int, seed: i
         jets, kind = whole[rows], label[rows]
         side = 2.0 * torch.randint(2, (batch,), generator=source) - 1.0
         count = jets[:, 3] + torch.rand(batch, generator=source) - 0.5
-        pt, eta, mass, _, share = jets.unbind(1)
-        standard = chain.standardise(pt, side * eta, mass, count.clamp(min=0.6), share, kind)
+        standard = chain.standardise(jets[:, 0], side * jets[:, 1], jets[:, 2], count.clamp(min=0.6), kind)
         given = (torch.rand(batch, 3, generator=source) < 0.3).float()
         loss = -chain.log_prob(standard, given, kind).sum(1).mean()
         optimiser.zero_grad()
@@ -168,14 +150,10 @@ class JetsTask(Task):
         self.val = load(config.val, "val")
         self.model = JetGenerator(config.hidden, config.pooled, config.layers)
         features, whole = self.train.jets.features, self.train.whole
-        fresh = config.start == Path() and not config.out.with_name(f"{config.out.name}.checkpoint").exists()
-        if fresh:  # else it comes from the checkpoint
+        if not (config.out.parent / f"{config.out.name}.checkpoint").exists():  # else it comes from there
             fit_chain(self.model.chain, whole, self.train.jets.label, config.chain_steps, config.seed)
         self.model.radius.fit(torch.hypot(features[:, 0], features[:, 1]))
         self.model.fit_limits(features, self.train.jets.offsets, self.train.jets.label)
-        if config.start != Path():
-            self.model.load_state_dict(torch.load(config.start, weights_only=True)["averaged"])
-            self.model.chain.requires_grad_(False)
         self.judges: list[tuple[Judge, Judge]] = []
 
     def __len__(self) -> int:
@@ -194,8 +172,7 @@ class JetsTask(Task):
     def terms(self, batch: Any) -> dict[str, Tensor]:
         places, counts, whole, label = batch
         with torch.no_grad():
-            pt, eta, mass, count, share = whole.unbind(1)
-            jet = self.model.chain.standardise(pt, eta, mass, count.clamp(min=0.6), share, label)
+            jet = self.model.chain.standardise(whole[:, 0], whole[:, 1], whole[:, 2], whole[:, 3].clamp(min=0.6), label)
         precision = torch.bfloat16 if self.config.precision == "bf16" else torch.float32
         pt, place = teach(self.model, places, counts, whole[:, 3].round(), jet, label, precision)
         return {"pt": -pt, "place": -place}

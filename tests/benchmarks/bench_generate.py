@@ -118,11 +118,8 @@ def bench(name: str, folder: Path, n_items: int, batches: bool) -> None:
     if "jets_model" in metadata["provenance"].get("separation", ""):
         from training.jets_model import network_of
 
-        try:
-            eager = best(direct(network_of(model.state_dict()), metadata, equal)) / n
-            print(f"eager Python {1e6 * eager:.1f} µs/jet")
-        except RuntimeError:
-            print("eager Python: the file holds an earlier form of the network")
+        eager = best(direct(network_of(model.state_dict()), metadata, equal)) / n
+        print(f"eager Python {1e6 * eager:.1f} µs/jet")
 
     if len(times) == len(SIZES):  # jets of any size
         counts = torch.from_numpy(

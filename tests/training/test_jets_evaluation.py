@@ -115,8 +115,7 @@ def test_command(tmp_path, capsys):
     model = JetGenerator(hidden=16, pooled=4, layers=1)
     jets = toy(600, 5)
     whole = [torch.from_numpy(ak.to_numpy(jets[n]).astype(np.float32)) for n in ("jet_pt", "jet_eta", "jet_mass")]
-    count, share = torch.full([600], 6.0) + torch.arange(600) % 2, torch.linspace(0.7, 0.95, 600)
-    model.chain.fit(*whole, count, share, torch.zeros(600, dtype=torch.int64))
+    model.chain.fit(*whole, torch.full([600], 6.0) + torch.arange(600) % 2, torch.zeros(600, dtype=torch.int64))
     task = object.__new__(JetsTask)
     task.config = JetsTask.config_type(data=tmp_path, val=tmp_path, out=tmp_path / "toy.pt", name="toy")
     table = torch.stack([*whole, torch.full([600], 6.0)], 1)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Conditional densities that the generator ``jets`` is made of: the jet as a whole, and one constituent after another.
 
-The jet: pT, eta, mass, number of constituents, and the mass that they have when taken as massless, by one-dimensional
-splines in a chain, each given what is asked for or was drawn before. A constituent: mixtures of normals, for its pT and
-for its place. Mixtures are bounded when drawn, so that no jet can explode.
+The jet: pT, eta, mass and number of constituents by one-dimensional splines in a chain, each given what is asked for or
+was drawn before. A constituent: mixtures of normals, for its pT and for its place. Mixtures are bounded when drawn, so
+that no jet can explode.
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ def normal_to_uniform(noise: Tensor) -> Tensor:
 
 
 class JetChain(nn.Module):
-    """pT [GeV], eta, mass [GeV], number of constituents and massless share of jets of a class.
+    """pT [GeV], eta, mass [GeV] and number of constituents of jets of a class.
 
     Each of the first three may be given or is drawn (MISSING) from its density given the others that are known.
-    Inside, they are standardised numbers (a, b, c, d, e): logit of pT in its window, atanh of eta in its window,
-    log(m/pT), log n, logit of the massless share. That share is the squared mass of massless constituents of the same
-    momenta over the squared mass: what constituents, drawn without a mass, have to reach.
+    Inside, they are standardised numbers (a, b, c, d): logit of pT in its window, atanh of eta in its window,
+    log(m/pT), log n.
     """
 
     def __init__(self, hidden: int = 48, bins: int = 12) -> None:
@@ -43,16 +42,14 @@ class JetChain(nn.Module):
         self.eta = SplineFlow(N_CLASSES + 4, hidden, bins)
         self.mass = SplineFlow(N_CLASSES + 2, hidden, bins)
         self.count = SplineFlow(N_CLASSES + 3, hidden, bins)
-        self.massless = SplineFlow(N_CLASSES + 4, hidden, bins)
         self.register_buffer("pt_range", torch.tensor([800.0, 1600.0]))  # GeV
         self.register_buffer("eta_reach", torch.tensor(2.0))
         self.register_buffer("mass_limits", torch.tensor([[-5.0, 0.0]] * N_CLASSES))  # of log(m/pT)
         self.register_buffer("count_limits", torch.tensor([[1.0, 150.0]] * N_CLASSES))
-        self.register_buffer("massless_limits", torch.tensor([[-8.0, 8.0]] * N_CLASSES))  # of the logit of the share
-        self.register_buffer("mean", torch.zeros(N_CLASSES, 5))  # of a, b, c, d, e
-        self.register_buffer("spread", torch.ones(N_CLASSES, 5))
+        self.register_buffer("mean", torch.zeros(N_CLASSES, 4))  # of a, b, c, d
+        self.register_buffer("spread", torch.ones(N_CLASSES, 4))
 
-    def fit(self, pt: Tensor, eta: Tensor, mass: Tensor, count: Tensor, share: Tensor, label: Tensor) -> None:
+    def fit(self, pt: Tensor, eta: Tensor, mass: Tensor, count: Tensor, label: Tensor) -> None:
         """Set limits and scales from the training jets, all [B]."""
         self.pt_range.copy_(torch.stack([pt.min() - 0.05, pt.max() + 0.05]))
         self.eta_reach.copy_(eta.abs().max() + 0.001)
@@ -61,27 +58,24 @@ class JetChain(nn.Module):
             ratio, n = torch.log(mass[mine] / pt[mine]), count[mine].float()
             self.mass_limits[k] = torch.stack([ratio.min(), ratio.max()])
             self.count_limits[k] = torch.stack([n.min(), n.max()])
-        raw = self._raw(pt, eta, mass, count, share)  # [B, 5]
+        raw = self._raw(pt, eta, mass, count)  # [B, 4]
         for k in label.unique().tolist():
-            mine = raw[label == k]
-            self.mean[k], self.spread[k] = mine.mean(0), mine.std(0).clamp(min=1e-3)
-            self.massless_limits[k] = torch.stack([mine[:, 4].min(), mine[:, 4].max()])
+            self.mean[k], self.spread[k] = raw[label == k].mean(0), raw[label == k].std(0)
         self.mean[:, 1] = 0.0  # eta is symmetric
 
-    def _raw(self, pt: Tensor, eta: Tensor, mass: Tensor, count: Tensor, share: Tensor) -> Tensor:
+    def _raw(self, pt: Tensor, eta: Tensor, mass: Tensor, count: Tensor) -> Tensor:
         low, high = self.pt_range[0], self.pt_range[1]
         a = torch.logit(((pt - low) / (high - low)).clamp(1e-4, 1.0 - 1e-4))
         b = torch.atanh((eta / self.eta_reach).clamp(-0.9995, 0.9995))
-        e = torch.logit(share.clamp(1e-4, 1.0 - 1e-4))
-        return torch.stack([a, b, torch.log(mass / pt), torch.log(count), e], 1)
+        return torch.stack([a, b, torch.log(mass / pt), torch.log(count)], 1)
 
-    def standardise(self, pt: Tensor, eta: Tensor, mass: Tensor, count: Tensor, share: Tensor, label: Tensor) -> Tensor:
-        """(a, b, c, d, e) [B, 5] of jets."""
-        raw = self._raw(pt, eta, mass, count, share)
+    def standardise(self, pt: Tensor, eta: Tensor, mass: Tensor, count: Tensor, label: Tensor) -> Tensor:
+        """(a, b, c, d) [B, 4] of jets."""
+        raw = self._raw(pt, eta, mass, count)
         return ((raw - self.mean[label]) / self.spread[label]).clamp(-_EDGE, _EDGE)
 
     def log_prob(self, jets: Tensor, given: Tensor, label: Tensor) -> Tensor:
-        """Log densities [B, 5] of (a, ..., e) [B, 5]; of a, b, c those ``given`` [B, 3] (1, else 0) were asked for."""
+        """Log densities [B, 4] of (a, b, c, d) [B, 4], of which those ``given`` [B, 3] (1, else 0) were asked for."""
         kind = torch.nn.functional.one_hot(label, self.n_classes).to(jets.dtype)
         known = jets[:, :3] * given  # [B, 3]
         about_pt = torch.cat([kind, known[:, 1:2].abs(), known[:, 2:3], given[:, 1:3]], 1)
@@ -93,20 +87,19 @@ class JetChain(nn.Module):
             self.eta.log_prob(jets[:, 1], about_eta),
             self.mass.log_prob(jets[:, 2], about_mass),
             self.count.log_prob(jets[:, 3], about_count),
-            self.massless.log_prob(jets[:, 4], torch.cat([about_count, jets[:, 3:4]], 1)),
         ]
         return torch.stack(found, 1)
 
     def forward(self, noise: Tensor, asked: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw jets: noise [B, 5], asked [B, 3] pT, eta, mass or MISSING, label i64 [B].
+        """Draw jets: noise [B, 4], asked [B, 3] pT, eta, mass or MISSING, label i64 [B].
 
-        Returns (jet [B, 3] pT, eta, mass; count i64 [B]; standardised [B, 5]).
+        Returns (jet [B, 3] pT, eta, mass; count i64 [B]; standardised [B, 4]).
         """
         given = (asked > 0.1 * self.missing).to(noise.dtype)  # [B, 3]
         pt, eta, mass = asked[:, 0], asked[:, 1], asked[:, 2]
         low, high = self.pt_range[0], self.pt_range[1]
         kind = torch.nn.functional.one_hot(label, self.n_classes).to(noise.dtype)
-        mean, spread = self.mean[label], self.spread[label]  # [B, 5]
+        mean, spread = self.mean[label], self.spread[label]  # [B, 4]
 
         # what is asked, standardised; the mass needs the pT: if that is free, the middle of the window stands for it
         mass_ratio = torch.log(mass.clamp(min=1e-3) / torch.where(given[:, 0] > 0, pt, torch.full_like(pt, 1050.0)))
@@ -138,17 +131,12 @@ class JetChain(nn.Module):
         mass = torch.where(given[:, 2] > 0, mass, pt * torch.exp(ratio))
         c = torch.where(given[:, 2] > 0, c_known, (ratio - mean[:, 2]) / spread[:, 2])
 
-        about = torch.cat([kind, a.unsqueeze(1), b.abs().unsqueeze(1), c.unsqueeze(1)], 1)
-        d = self.count(noise[:, 3], about)
+        d = self.count(noise[:, 3], torch.cat([kind, a.unsqueeze(1), b.abs().unsqueeze(1), c.unsqueeze(1)], 1))
         allowed = self.count_limits[label]
         count = torch.exp(d * spread[:, 3] + mean[:, 3]).round()
         count = torch.minimum(torch.maximum(count, allowed[:, 0]), allowed[:, 1])
         d = (torch.log(count) - mean[:, 3]) / spread[:, 3]
-
-        e = self.massless(noise[:, 4], torch.cat([about, d.unsqueeze(1)], 1)) * spread[:, 4] + mean[:, 4]
-        limits = self.massless_limits[label]
-        e = (torch.minimum(torch.maximum(e, limits[:, 0]), limits[:, 1]) - mean[:, 4]) / spread[:, 4]
-        return torch.stack([pt, eta, mass], 1), count.to(torch.int64), torch.stack([a, b, c, d, e], 1)
+        return torch.stack([pt, eta, mass], 1), count.to(torch.int64), torch.stack([a, b, c, d], 1)
 
 
 def choose(logits: Tensor, noise: Tensor) -> Tensor:

@@ -27,14 +27,11 @@ FREE = 8  #: further components of places
 PT_COMPONENTS = 6
 STEP = 2e-3  #: added to log(pt[i-1]/pt[i]) before its logarithm
 MOMENTS = 8  #: running sums: pT, px, py, pz, E, and pT times eta^2, phi^2, eta phi
-#: A constituent with the share f of the pT that is left takes at most 1 - (1 - f)^GREED of the mass^2 that is left, as
-#: do 99 % of real ones, however many are left. Else single ones far out leave nothing to the many soft ones.
-GREED = 4.0
-SPARE = 1.02  #: of the squared mass that is aimed at, what a jet may reach: training smears it by as much
+_MASSLESS = 0.985  #: of the squared mass, what massless constituents of the same momenta have at most (95 % of jets)
 _PT_BINS, _PT_WIDTH = 56, 0.25  # of log pt_rel, from 0 down
 LARGEST = 150  #: constituents of a jet, at most
-NOISE_SET, NOISE_SLOT = 5, 5
-_ABOUT = 5 + N_CLASSES + 17 + 3 * ANCHORS + 6
+NOISE_SET, NOISE_SLOT = 4, 5
+_ABOUT = 4 + N_CLASSES + 16 + 3 * ANCHORS + 6
 
 
 class CausalExchange(nn.Module):
@@ -102,8 +99,8 @@ class JetGenerator(nn.Module):
         self.pooled, self.n_layers = pooled, layers
         self.noise_set, self.noise_slot = NOISE_SET, NOISE_SLOT
         self.n_classes, self.anchors, self.free, self.largest = N_CLASSES, ANCHORS, FREE, LARGEST
-        self.step, self.moments, self.greed, self.spare = STEP, MOMENTS, GREED, SPARE
-        self.pt_bins, self.pt_width = _PT_BINS, _PT_WIDTH
+        self.step, self.moments = STEP, MOMENTS
+        self.pt_bins, self.pt_width, self.massless = _PT_BINS, _PT_WIDTH, _MASSLESS
         self.chain = JetChain()
         self.radius = Radius()
         self.enter = nn.Linear(_ABOUT, hidden)
@@ -129,7 +126,7 @@ class JetGenerator(nn.Module):
               anchors: Tensor) -> Tensor:  # fmt: skip
         """What is known before a constituent is drawn, [N, _ABOUT].
 
-        jet [N, 5] standardised; label i64 [N]; left [N]: constituents to come, this one included; step [N]: those
+        jet [N, 4] standardised; label i64 [N]; left [N]: constituents to come, this one included; step [N]: those
         before; sums [N, MOMENTS] over those; last [N, 6]: log pt and place of the last two; anchors [N, 3 ANCHORS]: pt
         and place of the leading ones, zeros where there is none yet.
         """
@@ -139,7 +136,6 @@ class JetGenerator(nn.Module):
         square = (energy * energy - px * px - py * py - pz * pz).clamp(min=0.0)  # (mass / pT)^2 so far
         target = self.target(jet, label)  # [N]
         mean_pt = torch.log(rest / left)
-        lacking = (target - square / px.clamp(min=1e-3)).clamp(min=0.0)  # constituents along the sum leave it so
         numbers = [
             torch.log(rest) + 1.0,
             rest,
@@ -154,7 +150,6 @@ class JetGenerator(nn.Module):
             (-pz / rest).clamp(-1.5, 1.5),
             0.3 * torch.log((square + 1e-5) / (target + 1e-5)),
             (5.0 * (target - square) / (rest + 0.02)).clamp(-3.0, 3.0),
-            0.3 * torch.log(lacking / rest + 1e-4) + 1.0,  # the squared distance of what is to come
             40.0 * sums[:, 5],
             40.0 * sums[:, 6],
             40.0 * sums[:, 7],
@@ -205,18 +200,16 @@ class JetGenerator(nn.Module):
         self.highest.copy_(torch.where(found > -1e8, found, torch.zeros_like(found)).cummin(1).values)
 
     def target(self, jet: Tensor, label: Tensor) -> Tensor:
-        """(mass / pT)^2 of the whole jet [N], were its constituents massless, as those drawn are."""
-        mean, spread = self.chain.mean[label], self.chain.spread[label]
-        share = torch.sigmoid(jet[:, 4] * spread[:, 4] + mean[:, 4])
-        return share * torch.exp(2.0 * (jet[:, 2] * spread[:, 2] + mean[:, 2]))
+        """(mass / pT)^2 of the whole jet [N]."""
+        return torch.exp(2.0 * (jet[:, 2] * self.chain.spread[label, 2] + self.chain.mean[label, 2]))
 
     def within_mass(self, eta: Tensor, phi: Tensor, pt: Tensor, sums: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The place of a constituent [N], moved towards the sum of those before where it would take too much mass.
+        """The place of a constituent [N], moved towards the sum of those before where it would exceed the jet's mass.
 
-        Constituents along a sum leave its m^2 / p as it is, others let it grow, up to the ``target`` in the end; what
-        one may take of the growth is bounded by its part of the momentum to come (GREED). To a sum at rapidity y_s and
-        phi_s, of transverse momentum p and mass m, a massless one adds 2 pt (sqrt(p^2 + m^2) cosh(eta - y_s)
-        - p cos(phi - phi_s)) to m^2, which grows about as the square of the distance.
+        Constituents along a sum leave its m^2 / p as it is, others let it grow: it ends below that of the jet. To a
+        sum at rapidity y_s and phi_s, of transverse momentum
+        p and mass m, a massless one adds 2 pt (sqrt(p^2 + m^2) cosh(eta - y_s) - p cos(phi - phi_s)) to m^2, which
+        grows about as the square of the distance.
         """
         px, py, pz, energy = sums[:, 1], sums[:, 2], sums[:, 3], sums[:, 4]
         p = torch.sqrt(px * px + py * py)
@@ -226,10 +219,7 @@ class JetGenerator(nn.Module):
         d_eta, d_phi = eta - y_sum, phi - phi_sum
         least = transverse - p  # added over 2 pt at no distance
         added = transverse * torch.cosh(d_eta) - p * torch.cos(d_phi)
-        before = square / p.clamp(min=1e-6)
-        share = (pt / (1.0 - px).clamp(min=1e-6)).clamp(max=1.0)
-        limit = before + (self.spare * target - before).clamp(min=0.0) * (1.0 - torch.pow(1.0 - share, self.greed))
-        allowed = (limit * (p + pt) - square) / (2.0 * pt)
+        allowed = (self.massless * target * (p + pt) - square) / (2.0 * pt)
         factor = torch.sqrt(((allowed - least) / (added - least).clamp(min=1e-9)).clamp(0.0, 1.0))
         factor = torch.where(p > 0, factor, torch.ones_like(p))
         return y_sum + factor * d_eta, phi_sum + factor * d_phi
@@ -342,7 +332,7 @@ def teach(model: JetGenerator, places: Tensor, counts: Tensor, total: Tensor, je
     """Log densities of constituents under teacher forcing, of pT and of place, each [B, N]; zeros beyond the count.
 
     places [B, N, 3] eta_rel, phi_rel, log pt_rel, in falling pT; counts i64 [B] of them (at most N); total [B] of the
-    whole jet; jet [B, 5] standardised; label i64 [B].
+    whole jet; jet [B, 4] standardised; label i64 [B].
     """
     n_sets, longest = places.size(0), places.size(1)
     device = places.device
