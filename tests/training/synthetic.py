@@ -61,3 +61,8 @@ def events(n_events: int = 40, size: int = 120, seed: int = 0) -> Events:
         tower[cells.owner[lit], layer] = torch.stack([energy, eta, phi], 1)[lit]
     number = torch.arange(n_events) + 100_000
     return Events(features, codes, offsets, number, track_pt, tower)
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Normal numbers in double precision."""
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Generators of top pairs: MMD, regulariser, phase-space coordinates, and the models under the engine."""
+"""Generators of top pairs: GAN and flow, in training and under the engine."""
 
 from __future__ import annotations
 
@@ -10,23 +10,19 @@ import pytest
 import torch
 from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.registry import find_model
+from synthetic import normal
 from torch import nn
 
 from training.data.partons import PROCESSES, Rows, _write
 from training.event_gan import EventFlowConfig, EventFlowTask, EventGanConfig, EventGanTask
 from training.export import export
-from training.mmd import KERNELS, TOP_PAIR, MeshMmd, invariant_mass, mean_kernel, mmd2
-from training.networks import top_pairs as phase_space
+from training.mmd import invariant_mass
 from training.networks.event_gan import MASSES_OF, SCALE, EventGan, EventJudge
 from training.networks.flows import spline
 from training.networks.partons import DECAYS, INCOMING, EventFlow, with_energy
-from training.networks.top_pairs import MASSES, TopPairs, arctan_map, arctan_unmap, boost_xy, to_unit
+from training.networks.top_pairs import MASSES, TopPairs
 from training.parton_observables import DISTRIBUTIONS, RESONANCES, distance, observables, quartiles
 from training.train import train
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture(scope="module")
@@ -42,84 +38,6 @@ def sample(tmp_path_factory):
     path = tmp_path_factory.mktemp("tops") / "ttbar.parquet"
     _write(rows.table(), {}, path)
     return path
-
-
-# --- MMD ------------------------------------------------------------------------------------------------------------
-
-
-def test_kernels():
-    d = torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64)
-    breit_wigner, _ = KERNELS["breit-wigner"](d, 2.0)
-    assert breit_wigner.tolist() == pytest.approx([1.0, 0.5, 0.2])  # half at half a width
-    gaussian, _ = KERNELS["gaussian"](d, 2.0)
-    assert gaussian.tolist() == pytest.approx([1.0, math.exp(-1 / 8), math.exp(-1 / 2)])
-
-
-@pytest.mark.parametrize("kernel", list(KERNELS))
-def test_slopes_of_kernels(kernel):
-    x, y = normal(5).requires_grad_(), normal(4, seed=1).requires_grad_()
-    assert torch.autograd.gradcheck(lambda a, b: mean_kernel(a, b, kernel, (0.7, 2.0)), (x, y))
-    assert torch.autograd.gradcheck(lambda a: mean_kernel(a, a, kernel, (0.7,), same=True), (x,))
-
-
-def test_mmd_of_two_points():
-    x, y = torch.tensor([80.0]), torch.tensor([83.0])
-    expected = 2 - 2 / (1 + 4 * 9 / 2.05**2)
-    assert float(mmd2(x, y, [2.05], unbiased=False)) == pytest.approx(expected, rel=1e-5)
-    x, y = torch.tensor([0.0, 1.0]), torch.tensor([5.0, 7.0])
-    k = lambda d: math.exp(-0.5 * d * d)  # noqa: E731
-    expected = k(1) + k(2) - 2 * (k(5) + k(7) + k(4) + k(6)) / 4
-    assert float(mmd2(x, y, [1.0], "gaussian", unbiased=True)) == pytest.approx(expected, rel=1e-4)
-
-
-def test_bias_of_the_estimators_on_equal_distributions():
-    n, widths, found = 50, (1.0, 4.0), {}
-    for unbiased in (False, True):
-        values = [
-            float(mmd2(normal(n, seed=2 * i), normal(n, seed=2 * i + 1), widths, unbiased=unbiased)) for i in range(300)
-        ]
-        found[unbiased] = np.mean(values), np.std(values) / math.sqrt(len(values))
-    many = float(mean_kernel(normal(3000, seed=7), normal(3000, seed=8), "breit-wigner", widths))
-    assert abs(found[True][0]) < 4 * found[True][1]
-    bias = 2 * (len(widths) - many) / n  # the diagonals
-    assert found[False][0] == pytest.approx(bias, abs=4 * found[False][1])
-    assert bias > 20 * found[False][1]
-
-
-def test_pairs_have_the_width_of_the_w_and_triples_that_of_the_top():
-    widths = {resonance.name: (len(resonance.particles), resonance.width) for resonance in TOP_PAIR}
-    assert widths == {"m_wp": (2, 2.05), "m_wm": (2, 2.05), "m_t": (3, 1.49), "m_tbar": (3, 1.49)}
-    t = normal(4000, 16)
-    p = TopPairs().double().decode(t)[:, :, :3]
-    truth = observables(p.numpy())
-    for resonance in TOP_PAIR:
-        found = invariant_mass(p, torch.tensor(MASSES, dtype=torch.float64), resonance.particles).numpy()
-        np.testing.assert_allclose(found, truth[resonance.name], rtol=1e-9)
-        position, width = quartiles(found)
-        assert position == pytest.approx(resonance.mass, abs=0.2)
-        assert width == pytest.approx(resonance.width, rel=0.1)  # the kernel's width is the peak's
-
-
-def test_a_mesh_gives_the_mmd_of_all_pairs_and_its_slope():
-    truth, widths = 80.0 + 3.0 * normal(2, 400).float(), [[1.5, 6.0], [2.0, 30.0]]
-    found = (82.0 + 5.0 * normal(2, 300, seed=1).float()).requires_grad_()
-    mesh = MeshMmd(truth, widths, spacing=0.05)(found)
-    direct = torch.stack([mmd2(x, y, w) for x, y, w in zip(truth, found, widths)])
-    torch.testing.assert_close(mesh, direct, rtol=2e-3, atol=1e-5)
-    slopes = [torch.autograd.grad(loss.sum(), found)[0] for loss in (mesh, direct)]
-    torch.testing.assert_close(*slopes, rtol=0.05, atol=2e-2 * float(slopes[1].abs().max()))
-    one = MeshMmd(torch.full((1, 2), 80.0), [[2.0]], "gaussian")(torch.full((1, 2), 83.0))
-    assert float(one) == pytest.approx(2 - 2 * math.exp(-9 / 8), rel=1e-4)
-    assert float(MeshMmd(truth, widths)(torch.full((2, 9), 1e6)).min()) > 0  # held at the end
-
-
-def test_mmd_pulls_masses_to_the_peak():
-    truth = TopPairs().decode(normal(500, 16).float())[:, :, :3]
-    momenta = (1.1 * truth).requires_grad_()
-    loss = mmd2(*(invariant_mass(q, torch.tensor(MASSES), (0, 1)) for q in (truth, momenta)), (2.05, 8.0, 33.0))
-    (slope,) = torch.autograd.grad(loss, momenta)
-    assert (slope[:, :2] * momenta.detach()[:, :2]).sum() > 0  # smaller momenta, smaller loss
-    assert (slope[:, 2:] == 0).all()
 
 
 # --- the two players ------------------------------------------------------------------------------------------------
@@ -218,80 +136,6 @@ def test_the_output_decays_has_all_of_the_phase_space():
     assert np.hypot(found["balance_x"], found["balance_y"]).mean() > 10.0
     raw = network.raw(torch.randn(500, 18, dtype=torch.float64))
     assert float(network.masses(raw).detach()[:, 2].std()) > 10.0  # begins far from any peak
-
-
-# --- phase space ----------------------------------------------------------------------------------------------------
-
-
-def test_coordinates_are_on_shell_and_balance():
-    p = TopPairs().double().decode(2 * normal(2000, 16))
-    shell = torch.sqrt((p[:, :, 3].square() - p[:, :, :3].square().sum(2)).clamp(min=0))
-    torch.testing.assert_close(shell[:, [2, 5]], torch.full_like(shell[:, [2, 5]], 4.7), rtol=1e-5, atol=0)
-    assert float(shell[:, [0, 1, 3, 4]].max()) < 1e-3
-    assert float(p.sum(1)[:, :2].abs().max()) < 1e-7
-    assert float(p.sum(1)[:, 3].max()) < 13_000
-    found = observables(p[:, :, :3].numpy())
-    assert (found["m_wp"] < found["m_t"] - 4.7).all()
-    assert (found["m_tt"] >= found["m_t"] + found["m_tbar"] - 1e-6).all()
-
-
-def test_coordinates_have_an_inverse():
-    phase = TopPairs().double()
-    t = normal(2000, 16)
-    torch.testing.assert_close(phase.encode(phase.decode(t)), t, rtol=1e-5, atol=1e-4)
-
-
-def test_a_pair_may_have_transverse_momentum():
-    phase, t, pt = TopPairs().double(), normal(300, 16), 50.0 * normal(300, 2, seed=1)
-    masses = [torch.full((300,), m, dtype=torch.float64) for m in (173.0, 180.0, 80.0, 70.0)]
-    p = phase.build(masses[:2], masses[2:], t[:, 4:], pt)
-    torch.testing.assert_close(p.sum(1)[:, :2], pt)
-    found, still = observables(p[:, :, :3].numpy()), phase.build(masses[:2], masses[2:], t[:, 4:], 0.0 * pt)
-    for name, mass in zip(("m_t", "m_tbar", "m_wp", "m_wm"), masses):
-        np.testing.assert_allclose(found[name], mass.numpy(), rtol=1e-6)
-    at_rest = observables(still[:, :, :3].numpy())
-    np.testing.assert_allclose(found["m_tt"], at_rest["m_tt"], rtol=1e-9)
-    np.testing.assert_allclose(found["y_tt"], at_rest["y_tt"], rtol=1e-6, atol=1e-9)
-    u = normal(300, 2)
-    torch.testing.assert_close(boost_xy(boost_xy(p, u), -u), p)
-
-
-def test_uniform_numbers_become_a_breit_wigner():
-    u = torch.linspace(0.0005, 0.9995, 1000, dtype=torch.float64)
-    low, high, mass, width = (torch.tensor(value, dtype=torch.float64) for value in (1.0, 10_000.0, 80.4, 2.05))
-    found = arctan_map(u, low, high, mass, width)
-    torch.testing.assert_close(arctan_unmap(found, low, high, mass, width), u)
-    position, spread = quartiles(found.numpy())
-    assert position == pytest.approx(80.4, abs=0.05)
-    assert spread == pytest.approx(2.05, rel=0.02)
-    density = np.gradient(u.numpy(), found.numpy() ** 2)  # du / ds
-    peak = 1 / ((found.numpy() ** 2 - 80.4**2) ** 2 + (80.4 * 2.05) ** 2)
-    middle = slice(100, 900)
-    np.testing.assert_allclose(density[middle] / density[500], peak[middle] / peak[500], rtol=1e-2)
-
-
-def test_fit_finds_peaks_and_limits():
-    phase = TopPairs().double()
-    p = phase.decode(normal(20_000, 16))
-    other = TopPairs().double()
-    other.fit(p)
-    torch.testing.assert_close(other.peak, phase.peak, rtol=0.03, atol=0)
-    torch.testing.assert_close(other.excess, phase.excess, rtol=0.03, atol=0)
-    again = other.encode(p)
-    assert float((other.decode(again) - p).abs().median()) < 1e-6
-
-
-def test_cosines_are_those_of_the_rest_frame():
-    phase = TopPairs().double()
-    t = normal(500, 16)
-    found = observables(phase.decode(t)[:, :, :3].numpy())["cos_w"]
-    t_cosine = 2 * to_unit(t[:, 8]) - 1
-    moving = found  # helicity frame: against the top's flight in the pair's frame, which the pair's boost turns
-    rest = t.clone()
-    rest[:, 5] = 0.0  # a pair at rest
-    at_rest = observables(phase.decode(rest)[:, :, :3].numpy())["cos_w"]
-    np.testing.assert_allclose(at_rest, t_cosine.numpy(), atol=1e-6)
-    assert np.abs(moving - at_rest).max() > 0.01
 
 
 # --- the flow -------------------------------------------------------------------------------------------------------
@@ -397,11 +241,6 @@ def test_training_the_flow_finds_the_density(sample, tmp_path):
         assert distance(truth[name], found[name]) < 0.12, name
     for name in RESONANCES:
         assert quartiles(found[name]) == pytest.approx(quartiles(truth[name]), rel=0.1), name
-
-
-def test_phase_space_needs_the_pair_to_balance():
-    """The sum of transverse momenta is no coordinate: `training.data.top_pairs` refuses samples that have one."""
-    assert phase_space.N_COORDINATES == 3 * 6 - 2
 
 
 def test_the_bundled_gan_has_learned_both_peaks():
