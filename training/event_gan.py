@@ -122,9 +122,6 @@ class _TopPairTask(Task):
 
     model: PartonGenerator
 
-    def __len__(self) -> int:
-        return len(self.train) // self.config.batch
-
     def load(self, model: PartonGenerator) -> None:
         """Training and validation events; what the model takes from the training sample without training."""
         self.train = top_pairs.load(self.config.data)
@@ -132,11 +129,6 @@ class _TopPairTask(Task):
         model.decays.copy_(self.train.decays)
         model.coordinates.fit(self.train.on_shell())
         self.model = model.to(self.config.device)
-
-    def order(self, generator: torch.Generator) -> Iterator[Tensor]:
-        order = torch.randperm(len(self.train), generator=generator)
-        for i in range(len(self)):
-            yield order[i * self.config.batch : (i + 1) * self.config.batch]
 
     def metadata(self) -> dict[str, Any]:
         found = describe(self.config) | {"noise": {"set": self.model.n_noise + N_CHOICES, "slot": 0}}
@@ -163,7 +155,7 @@ class EventFlowTask(_TopPairTask):
         return tuple(values.to(self.config.device) for values in found)
 
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        for rows in self.order(generator):
+        for rows in self.shuffled(generator):
             yield tuple(values[rows] for values in self.targets)
 
     def terms(self, batch: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
@@ -216,7 +208,7 @@ class EventGanTask(_TopPairTask, AdversarialTask):
         self.mesh = MeshMmd(self.true_masses, self.widths, config.kernel)
 
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        for rows in self.order(generator):
+        for rows in self.shuffled(generator):
             yield tuple(values[rows] for values in self.targets)
 
     def groups(self) -> list[dict[str, Any]]:

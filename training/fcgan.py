@@ -118,9 +118,6 @@ class FcganTask(AdversarialTask):
         self.model, self.discriminator = self.model.to(config.device), self.discriminator.to(config.device)
         self.widths = [float(width) for width in config.widths.split(",")]
 
-    def __len__(self) -> int:
-        return len(self.train) // self.config.batch
-
     def prepared(self, pairs: Pairs) -> UnfoldBatch:
         known = self.model.describe(pairs.reco.to(self.config.device), muon_of(pairs).to(self.config.device))
         truth = self.model.truth(pairs.reco.cpu(), pairs.parton.cpu())
@@ -128,9 +125,7 @@ class FcganTask(AdversarialTask):
 
     def batches(self, generator: torch.Generator) -> Iterator[UnfoldBatch]:
         whole = self.prepared(mirrored(self.train, generator))
-        order = torch.randperm(len(self.train), generator=generator).to(self.config.device)
-        for i in range(len(self)):
-            rows = order[i * self.config.batch : (i + 1) * self.config.batch]
+        for rows in self.shuffled(generator):
             yield UnfoldBatch(*(tensor[rows] for tensor in whole))
 
     def sample(self, out: Tensor, mass: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +75,7 @@ class GraphVaeTask(Task):
 
     config_type = GraphVaeConfig
     config: GraphVaeConfig
+    rates: ClassVar[dict[str, float]] = {"resolution": 5.0}
 
     def __init__(self, config: GraphVaeConfig) -> None:
         self.config = config
@@ -85,18 +86,9 @@ class GraphVaeTask(Task):
         fit_bounds(self.model, self.events)
         self.expected = features_of(self.val.reco.momenta, self.val.reco.offsets)
 
-    def __len__(self) -> int:
-        return len(self.train) // self.config.batch
-
     def batches(self, generator: torch.Generator) -> Iterator[JetPairs]:
-        order = torch.randperm(len(self.train), generator=generator)
-        for i in range(len(self)):
-            yield self.train.pick(order[i * self.config.batch : (i + 1) * self.config.batch])
-
-    def groups(self) -> list[dict[str, Any]]:
-        tables = [value for name, value in self.model.named_parameters() if name.endswith("resolution")]
-        others = [value for name, value in self.model.named_parameters() if not name.endswith("resolution")]
-        return [{"params": others, "scale": 1.0}, {"params": tables, "scale": 5.0}]
+        for rows in self.shuffled(generator):
+            yield self.train.pick(rows)
 
     def terms(self, batch: JetPairs) -> dict[str, Tensor]:
         c = self.config

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,7 @@ class HepicTask(Task):
     """Maximum likelihood of the RECO constituents, given GEN and the links between them."""
 
     config_type = HepicConfig
+    rates: ClassVar[dict[str, float]] = {"resolution": 5.0}
 
     def __init__(self, config: HepicConfig) -> None:
         self.config = config
@@ -52,18 +53,9 @@ class HepicTask(Task):
         self.model = Hepic(config.detector, config.hidden, config.bins).to(config.device)
         losses.fit_bounds(self.model, self.train)
 
-    def __len__(self) -> int:
-        return len(self.train) // self.config.batch
-
     def batches(self, generator: torch.Generator) -> Iterator[Events]:
-        order = torch.randperm(len(self.train), generator=generator)
-        for i in range(len(self)):
-            yield self.train.pick(order[i * self.config.batch : (i + 1) * self.config.batch])
-
-    def groups(self) -> list[dict[str, Any]]:
-        tables = [value for name, value in self.model.named_parameters() if name.endswith("resolution")]
-        others = [value for name, value in self.model.named_parameters() if not name.endswith("resolution")]
-        return [{"params": others, "scale": 1.0}, {"params": tables, "scale": 5.0}]
+        for rows in self.shuffled(generator):
+            yield self.train.pick(rows)
 
     def terms(self, batch: Events) -> dict[str, Tensor]:
         return losses.hepic_terms(self.model, batch, self.config.emphasis)

@@ -151,13 +151,8 @@ class JetVaeTask(Task):
         self.expected = features_of(self.val.reco.momenta, self.val.reco.offsets)
         self.model.to(config.device)
 
-    def __len__(self) -> int:
-        return len(self.train) // self.config.batch
-
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.randperm(len(self.train), generator=generator)
-        for i in range(len(self)):
-            jets = order[i * self.config.batch : (i + 1) * self.config.batch]
+        for jets in self.shuffled(generator):
             yield self.gen[jets].to(self.config.device), self.reco[jets].to(self.config.device)
 
     def terms(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:

@@ -43,6 +43,8 @@ class Task:
     config_type: ClassVar[type[Config]] = Config
     config: Config
     model: nn.Module
+    train: Any  #: training data, with a length
+    rates: ClassVar[dict[str, float]] = {}  #: parameters by the end of their names that learn so many times as fast
 
     def modules(self) -> dict[str, nn.Module]:
         """Everything that is trained, by name: the state that a checkpoint keeps."""
@@ -54,11 +56,21 @@ class Task:
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        raise NotImplementedError
+        return len(self.train) // self.config.batch
+
+    def shuffled(self, generator: torch.Generator) -> Iterator[Tensor]:
+        """Rows i64 [batch] of the training data in random order, a batch at a time, without the rest."""
+        order = torch.randperm(len(self.train), generator=generator)
+        for i in range(len(self)):
+            yield order[i * self.config.batch : (i + 1) * self.config.batch]
 
     def groups(self) -> list[dict[str, Any]]:
         """Parameter groups of the optimiser; ``scale`` multiplies the learning rate."""
-        return [{"params": list(self.model.parameters()), "scale": 1.0}]
+        scaled: dict[float, list[nn.Parameter]] = {1.0: []}
+        for name, value in self.model.named_parameters():
+            scale = next((scale for end, scale in self.rates.items() if name.endswith(end)), 1.0)
+            scaled.setdefault(scale, []).append(value)
+        return [{"params": values, "scale": scale} for scale, values in scaled.items()]
 
     def optimisers(self) -> list[torch.optim.Optimizer]:
         """The optimisers that ``update`` steps."""

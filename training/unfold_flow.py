@@ -63,9 +63,6 @@ class UnfoldFlowTask(Task):
         self.model.fit(self.train.reco, self.train.parton, muon_of(self.train))
         self.model = self.model.to(config.device)
 
-    def __len__(self) -> int:
-        return len(self.train) // self.config.batch
-
     def prepared(self, pairs: Pairs) -> tuple[Tensor, ...]:
         """reco, muon, numbers of the chain and sums of ln(pT/pT_reco) of some events."""
         targets = to_targets(pairs.reco.double(), pairs.parton.double())
@@ -75,9 +72,7 @@ class UnfoldFlowTask(Task):
 
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
         whole = self.prepared(mirrored(self.train, generator))
-        order = torch.randperm(len(self.train), generator=generator).to(self.config.device)
-        for i in range(len(self)):
-            rows = order[i * self.config.batch : (i + 1) * self.config.batch]
+        for rows in self.shuffled(generator):
             yield tuple(tensor[rows] for tensor in whole)
 
     def terms(self, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:

@@ -63,14 +63,6 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., Values]]] = {
     "hypot": (2, np.hypot),
     "fmod": (2, np.fmod),
 }
-_COMPARE = {
-    "<": np.less,
-    "<=": np.less_equal,
-    ">": np.greater,
-    ">=": np.greater_equal,
-    "==": np.equal,
-    "!=": np.not_equal,
-}
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[A-Za-z_]\w*(?:::\w+)?)"
     r"|(?P<operator>\|\||&&|<=|>=|==|!=|\*\*|[-+*/%^<>!?:(),]))"
@@ -134,15 +126,14 @@ class _Parser:
         self.tokens: list[tuple[str, str, int]] = []
         self.depth = 0
         position = 0
-        while position < len(text):
-            match = _TOKEN.match(text, position)
-            if match is None:
-                if text[position:].isspace():
-                    break
-                raise self._error(f"'{text[position:].lstrip()[0]}' is not a symbol of formulas", position)
+        for match in _TOKEN.finditer(text):
+            if match.start() != position:
+                break
             kind = str(match.lastgroup)
             self.tokens.append((kind, match.group(kind), match.start(kind)))
             position = match.end()
+        if rest := text[position:].lstrip():
+            raise self._error(f"'{rest[0]}' is not a symbol of formulas", position)
         self.tokens.append(("end", "the end", len(text)))
         self.at = 0
 
@@ -159,15 +150,13 @@ class _Parser:
             raise self._error(f"an operator or the end is expected, found '{self.tokens[self.at][1]}'")
         return node
 
-    def _take(self, *symbols: str) -> str | None:
-        kind, symbol, _ = self.tokens[self.at]
-        if kind == "operator" and symbol in symbols:
-            self.at += 1
-            return symbol
-        return None
+    def _take(self, symbol: str) -> bool:
+        found = self.tokens[self.at][1] == symbol
+        self.at += found
+        return found
 
     def _expect(self, symbol: str) -> None:
-        if self._take(symbol) is None:
+        if not self._take(symbol):
             raise self._error(f"'{symbol}' is expected, found '{self.tokens[self.at][1]}'")
 
     def _enter(self) -> None:
@@ -177,7 +166,7 @@ class _Parser:
 
     def _choice(self) -> Node:
         self._enter()
-        condition = self._or()
+        condition = self._binary(0)
         if self._take("?"):
             first = self._choice()
             self._expect(":")
@@ -188,33 +177,21 @@ class _Parser:
         self.depth -= 1
         return node
 
-    def _binary(self, operand: Callable[[], Node], table: Mapping[str, Callable[[Values, Values], Values]]) -> Node:
-        first, rest = operand(), []
-        while symbol := self._take(*table):
-            rest.append((table[symbol], operand()))
-        return _chain(first, rest) if rest else first
-
-    def _or(self) -> Node:
-        return self._binary(self._and, {"||": lambda a, b: _number(_true(a) | _true(b))})
-
-    def _and(self) -> Node:
-        return self._binary(self._equal, {"&&": lambda a, b: _number(_true(a) & _true(b))})
-
-    def _equal(self) -> Node:
-        return self._binary(self._order, {k: _comparison(_COMPARE[k]) for k in ("==", "!=")})
-
-    def _order(self) -> Node:
-        return self._binary(self._sum, {k: _comparison(_COMPARE[k]) for k in ("<", "<=", ">", ">=")})
-
-    def _sum(self) -> Node:
-        return self._binary(self._product, {"+": np.add, "-": np.subtract})
-
-    def _product(self) -> Node:
-        return self._binary(self._unary, {"*": np.multiply, "/": np.true_divide, "%": np.fmod})
+    def _binary(self, lowest: int) -> Node:
+        """Operators that bind at least as tightly as `lowest`; those of one level are a chain from left to right."""
+        node = self._unary()
+        while (level := _LEVELS.get(self.tokens[self.at][1], -1)) >= lowest:
+            rest = []
+            while _LEVELS.get(symbol := self.tokens[self.at][1]) == level:
+                self.at += 1
+                rest.append((_OPERATORS[symbol], self._binary(level + 1)))
+            node = _chain(node, rest)
+        return node
 
     def _unary(self) -> Node:
         signs = []
-        while symbol := self._take("+", "-", "!"):
+        while (symbol := self.tokens[self.at][1]) in _SIGNS:
+            self.at += 1
             signs.append(symbol)
         node = self._power()
         for symbol in reversed(signs):
@@ -226,7 +203,7 @@ class _Parser:
 
     def _power(self) -> Node:
         base = self._atom()
-        if self._take("^", "**"):
+        if self._take("^") or self._take("**"):
             self._enter()
             base = _apply(np.power, base, self._unary())  # to the right; -x^2 is -(x^2), 2^-1 is 1/2
             self.depth -= 1
@@ -294,6 +271,25 @@ def _number(value: Values) -> Values:
 
 def _comparison(compare: Callable[[Values, Values], Values]) -> Callable[[Values, Values], Values]:
     return lambda a, b: _number(compare(a, b))
+
+
+_BINARY: tuple[dict[str, Callable[[Values, Values], Values]], ...] = (
+    {"||": lambda a, b: _number(_true(a) | _true(b))},
+    {"&&": lambda a, b: _number(_true(a) & _true(b))},
+    {"==": _comparison(np.equal), "!=": _comparison(np.not_equal)},
+    {
+        "<": _comparison(np.less),
+        "<=": _comparison(np.less_equal),
+        ">": _comparison(np.greater),
+        ">=": _comparison(np.greater_equal),
+    },
+    {"+": np.add, "-": np.subtract},
+    {"*": np.multiply, "/": np.true_divide, "%": np.fmod},
+)
+"""Operators between two operands, from loose to tight."""
+_LEVELS = {symbol: level for level, table in enumerate(_BINARY) for symbol in table}
+_OPERATORS = {symbol: function for table in _BINARY for symbol, function in table.items()}
+_SIGNS = ("+", "-", "!")
 
 
 def _chain(first: Node, rest: list[tuple[Callable[[Values, Values], Values], Node]]) -> Node:

@@ -8,7 +8,8 @@ known; loops and other commands, which cards use to list the edges of calorimete
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,10 +100,10 @@ def _module(words: list[_Word], path: Path, at: int, script: Script) -> None:
 def _body(text: str, path: Path, line: int, script: Script, module: Module, depth: int) -> None:
     if depth > _MAX_NESTING:
         raise InputError(f"{path}: files that include each other {_MAX_NESTING} deep; does one include itself?")
+    variables = ChainMap(module.settings, script.variables)
     for words, at in _commands(text, path, line):
         place = f"{path}, line {at}"
         command, arguments = words[0][1], words[1:]
-        variables = {**script.variables, **module.settings}
         if command == "set" and len(arguments) == 2:
             key = arguments[0][1]
             module.settings[key] = _substitute(arguments[1], variables)
@@ -129,62 +130,49 @@ def _body(text: str, path: Path, line: int, script: Script, module: Module, dept
 _Word = tuple[str, str, int]  # quoting ("{", '"' or ""), text, line
 
 
+_SPACE = re.compile(r"(?:[ \t\r;\n]+|\\\n)+")  # between commands
+_BLANK = re.compile(r"(?:[ \t\r]+|\\\n)+")  # between words
+_COMMENT = re.compile(r"#[^\\\n]*(?:\\[\s\S][^\\\n]*)*\\?")
+_BRACE = re.compile(r"\\[\s\S]|[{}]")
+_QUOTED = re.compile(r'"[^"\\]*(?:\\[\s\S][^"\\]*)*"')
+_PLAIN = re.compile(r"[^ \t\r\n;\\\[\]]*")
+
+
 def _commands(text: str, path: Path, line: int) -> Iterator[tuple[list[_Word], int]]:
     """Commands of a script as words, with the line that each starts on."""
     at, end = 0, len(text)
     while at < end:
-        character = text[at]
-        if character in " \t\r;\n":
-            line += character == "\n"
-            at += 1
-        elif text.startswith("\\\n", at):
-            at, line = at + 2, line + 1
-        elif character == "#":
-            while at < end and text[at] != "\n":
-                if text[at] == "\\" and at + 1 < end:
-                    at += 1
-                    line += text[at] == "\n"
-                at += 1
-        else:
-            start, words = line, []
-            while at < end and text[at] not in ";\n":
-                if text[at] in " \t\r":
-                    at += 1
-                elif text.startswith("\\\n", at):
-                    at, line = at + 2, line + 1
-                else:
-                    word, at = _word(text, at, path, line)
-                    words.append(word)
-                    line = word[2] + text.count("\n", at - _length(word), at)
-            yield words, start
-
-
-def _length(word: _Word) -> int:
-    return len(word[1]) + (2 if word[0] else 0)
+        if skipped := _SPACE.match(text, at) or _COMMENT.match(text, at):
+            line += text.count("\n", at, skipped.end())
+            at = skipped.end()
+            continue
+        start, words = line, []
+        while at < end and text[at] not in ";\n":
+            before = at
+            if skipped := _BLANK.match(text, at):
+                at = skipped.end()
+            else:
+                word, at = _word(text, at, path, line)
+                words.append(word)
+            line += text.count("\n", before, at)
+        yield words, start
 
 
 def _word(text: str, at: int, path: Path, line: int) -> tuple[_Word, int]:
     start, quote = at, text[at]
     if quote == "{":
         depth = 0
-        while at < len(text):
-            if text[at] == "\\":
-                at += 1
-            elif text[at] in "{}":
-                depth += 1 if text[at] == "{" else -1
-                if depth == 0:
-                    return ("{", text[start + 1 : at], line), at + 1
-            at += 1
+        for match in _BRACE.finditer(text, start):
+            depth += {"{": 1, "}": -1}.get(match.group(), 0)
+            if depth == 0 and match.group() == "}":
+                return ("{", text[start + 1 : match.start()], line), match.end()
         raise InputError(f"{path}, line {line}: the brace '{{' that opens here is not closed.")
     if quote == '"':
-        at += 1
-        while at < len(text) and text[at] != '"':
-            at += 2 if text[at] == "\\" else 1
-        if at >= len(text):
+        if (quoted := _QUOTED.match(text, start)) is None:
             raise InputError(f"{path}, line {line}: the quote that opens here is not closed.")
-        return ('"', text[start + 1 : at], line), at + 1
+        return ('"', quoted.group()[1:-1], line), quoted.end()
     depth = 0
-    while at < len(text) and (depth or text[at] not in " \t\r\n;"):
+    while (at := _PLAIN.match(text, at).end()) < len(text) and (depth or text[at] not in " \t\r\n;"):  # type: ignore[union-attr]
         depth += {"[": 1, "]": -1}.get(text[at], 0)
         at += 2 if text[at] == "\\" and not text.startswith("\\\n", at) else 1
     return ("", text[start:at], line), at
@@ -194,7 +182,7 @@ _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 _EXPRESSION = re.compile(r"\[\s*expr\s+\{?([^\[\]{}]*)\}?\s*\]")
 
 
-def _substitute(word: _Word, variables: dict[str, str]) -> str:
+def _substitute(word: _Word, variables: Mapping[str, str]) -> str:
     """Text of a word with the variables and the arithmetic in it replaced as far as they are known."""
     quote, text, _ = word
     if quote == "{" or ("$" not in text and "[" not in text):
