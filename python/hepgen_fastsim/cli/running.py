@@ -13,11 +13,12 @@ from typing import Any
 
 import hepgen_fastsim
 from hepgen_fastsim._core_loader import core
+from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.fastsim import FastSim
 from hepgen_fastsim.io import GenReader, Writer, read
 from hepgen_fastsim.pipeline import Report, simulate_to
 
-__all__ = ["Readers", "outside_sentence", "provenance_of", "run_until_signal", "warn_of_twins"]
+__all__ = ["Readers", "outside_sentence", "provenance_of", "simulate_until_signal"]
 
 
 class Readers(Iterator[GenReader]):
@@ -95,11 +96,29 @@ def provenance_of(sim: FastSim, command: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def run_until_signal(writer: Writer, readers: Iterable[Any], sim: FastSim, **options: Any) -> tuple[Report, int]:
-    """`simulate_to`, which SIGINT and SIGTERM end in order; also the number of the signal, 0 for none.
+def simulate_until_signal(
+    writer: Writer, readers: Iterable[Any], sim: FastSim, *, source: str, **options: Any
+) -> tuple[Report, int]:
+    """`simulate_to`, and the end of the file; SIGINT and SIGTERM end it in order. Also their number, 0 for none.
 
-    A second signal ends the program at once.
+    Good events before an error are kept; where there are none, nothing is left behind and the error is raised, which
+    names ``source`` if that has no events. A second signal ends the program at once.
     """
+    try:
+        report, signum = _until_signal(writer, readers, sim, **options)
+        if report.error is not None and report.n_events == 0:
+            raise report.error
+        if report.n_events == 0 and report.ended == "complete":
+            raise InputError(f"no events were found in {source}; nothing was written.")
+        writer.close(report.ended if report.error is None else f"input error: {report.error}")
+    except BaseException:
+        writer.abort()
+        raise
+    _warn_of_twins(writer.inputs)
+    return report, signum
+
+
+def _until_signal(writer: Writer, readers: Iterable[Any], sim: FastSim, **options: Any) -> tuple[Report, int]:
     stop, received = threading.Event(), []
 
     def on_signal(number: int, _frame: Any) -> None:
@@ -129,7 +148,7 @@ def outside_sentence(sim: FastSim, n_particles: int) -> str:
     )
 
 
-def warn_of_twins(inputs: list[dict[str, Any]]) -> None:
+def _warn_of_twins(inputs: list[dict[str, Any]]) -> None:
     """Say so if inputs have the same random numbers, which makes their events dependent."""
     first: dict[tuple[int, int], str] = {}
     for entry in inputs:

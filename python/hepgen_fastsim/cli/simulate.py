@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
 
     from hepgen_fastsim.cli.messages import warnings_once
     from hepgen_fastsim.cli.progress import Progress
-    from hepgen_fastsim.cli.running import Readers, provenance_of, run_until_signal, warn_of_twins
+    from hepgen_fastsim.cli.running import Readers, provenance_of, simulate_until_signal
     from hepgen_fastsim.fastsim import FastSim
     from hepgen_fastsim.io import open_output
 
@@ -133,26 +133,17 @@ def run(options: argparse.Namespace) -> int:
     writer = open_output(
         options.output, kind, overwrite=options.overwrite, provenance=provenance, objects=objects is not None
     )
-    try:
-        with Progress(readers.total) as progress:
-            report, signum = run_until_signal(
-                writer,
-                readers,
-                sim,
-                objects=objects,
-                threads=options.threads,
-                max_events=options.max_events,
-                on_batch=progress.advance,
-            )
-        if report.error is not None and report.n_events == 0:
-            raise report.error
-        if report.n_events == 0 and report.ended == "complete":
-            raise InputError(f"no events were found in {', '.join(options.inputs)}; nothing was written.")
-        writer.close(report.ended if report.error is None else f"input error: {report.error}")
-    except BaseException:
-        writer.abort()
-        raise
-    warn_of_twins(writer.inputs)
+    with Progress(readers.total) as progress:
+        report, signum = simulate_until_signal(
+            writer,
+            readers,
+            sim,
+            source=", ".join(options.inputs),
+            objects=objects,
+            threads=options.threads,
+            max_events=options.max_events,
+            on_batch=progress.advance,
+        )
     return _conclude(options, report, sim, signum)
 
 

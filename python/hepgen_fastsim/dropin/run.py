@@ -115,7 +115,7 @@ def _run(job: _Job, settings: Settings) -> int:
         _say(f"** WARNING: {job.card}: {difference}")
     kind, why = output_format(settings.format)
 
-    from hepgen_fastsim.cli.running import provenance_of, run_until_signal, warn_of_twins
+    from hepgen_fastsim.cli.running import provenance_of, simulate_until_signal
     from hepgen_fastsim.dropin.progress import Progress
     from hepgen_fastsim.fastsim import FastSim
     from hepgen_fastsim.io import open_output
@@ -132,20 +132,16 @@ def _run(job: _Job, settings: Settings) -> int:
     _say(f"** INFO: hepgen_fastsim: model {sim.file.name} {provenance['model_version']} on {sim.device}, seed {seed}")
     _say(f"** INFO: output in the form '{kind}' ({why})")
     writer = open_output(job.output, kind, overwrite=job.overwrite, provenance=provenance, objects=objects is not None)
-    try:
-        with Progress(total) as progress:
-            report, signum = run_until_signal(
-                writer, readers, sim, objects=objects, threads=settings.threads, on_batch=progress.advance
-            )
-        if report.error is not None and report.n_events == 0:
-            raise report.error
-        if report.n_events == 0 and report.ended == "complete":
-            raise InputError(f"no events were found in {', '.join(job.inputs) or job.pythia}; nothing was written.")
-        writer.close(report.ended if report.error is None else f"input error: {report.error}")
-    except BaseException:
-        writer.abort()
-        raise
-    warn_of_twins(writer.inputs)
+    with Progress(total) as progress:
+        report, signum = simulate_until_signal(
+            writer,
+            readers,
+            sim,
+            source=", ".join(job.inputs) or job.pythia,
+            objects=objects,
+            threads=settings.threads,
+            on_batch=progress.advance,
+        )
     return _conclude(job, report, sim, signum)
 
 
