@@ -270,3 +270,19 @@ def test_delphes_own_cards():
 def test_semicolons_in_a_list():
     """Found by fuzzing: this did not come to an end."""
     assert items("a;b ;; {c;d}") == ["a", "b", "c d"]
+
+
+def test_files_that_include_themselves_twice(written, tmp_path):
+    """Twenty files deep they would be a million; what is no file is not read."""
+    (tmp_path / "twice.tcl").write_text("source twice.tcl\nsource twice.tcl\n" * 6)
+    (tmp_path / "wide.tcl").write_text("source leaf.tcl\n" * 300)
+    (tmp_path / "leaf.tcl").write_text("set a b\n")
+    card = OBJECTS + DETECTOR
+    for source, message in (
+        ("twice.tcl", "20 deep"),
+        ("wide.tcl", "line 200: more than 200 files are included"),
+        ("/dev/zero", "it is not a file"),
+        ("a\0b", "cannot be included"),
+    ):
+        with pytest.raises(InputError, match=message):
+            load_card(written(f"source {source}\n" + card))

@@ -73,9 +73,13 @@ def _plain(text: str) -> str:
         return text.strip().lower()
 
 
+_GRID = (np.geomspace(0.03, 3000.0, 41), np.linspace(-5.05, 5.05, 203))
+"""Values of pt and eta at which formulas are compared."""
+
+
+@lru_cache(maxsize=256)
 def _of_formula(formula: Formula) -> str:
-    pt = np.geomspace(0.03, 3000.0, 41)[:, np.newaxis]
-    eta = np.linspace(-5.05, 5.05, 203)
+    pt, eta = _GRID[0][:, np.newaxis], _GRID[1]
     values = formula(pt=pt, eta=eta, phi=0.0, energy=pt * np.cosh(eta))
     return _checksum(" ".join(f"{value:.5g}" for value in values.ravel().tolist()))
 

@@ -88,11 +88,18 @@ def _cached(path: str, _mtime: int, _size: int) -> tuple[Card, dict[str, bool]]:
 
 def _read(path: Path) -> Card:
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        text = path.read_text(encoding="latin-1")  # old Delphes cards have names of authors
+        return _parse(path.read_bytes(), path)
     except OSError as error:
         raise InputError(f"card {path} cannot be read: {error.strerror or error}.") from error
+
+
+def _parse(content: bytes, path: Path) -> Card:
+    """A card of a file's content; `path` is named in errors, and files that a Tcl card includes lie beside it."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")  # old Delphes cards have names of authors
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if _TCL.search(text):
         from hepgen_fastsim.cards.delphes import card_of_tcl
 

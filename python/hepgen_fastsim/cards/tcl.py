@@ -19,6 +19,7 @@ from hepgen_fastsim.errors import InputError
 __all__ = ["Module", "Script", "items", "parse"]
 
 _MAX_NESTING = 20
+_MAX_FILES = 200
 
 
 @dataclass
@@ -52,6 +53,22 @@ class Script:
     modules: dict[str, Module] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
+    included: int = 0
+    """Files that were included so far."""
+
+    def include(self, name: str, place: str) -> tuple[str, Path]:
+        """Content and path of a file beside the card."""
+        path = self.path.parent / name
+        self.included += 1
+        if self.included > _MAX_FILES:
+            raise InputError(f"{place}: more than {_MAX_FILES} files are included; do some include each other?")
+        try:
+            if path.exists() and not path.is_file():
+                raise InputError(f"{place}: {path} cannot be included: it is not a file.")
+            return path.read_text(encoding="utf-8", errors="replace"), path
+        except (OSError, ValueError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise InputError(f"{place}: {path} cannot be included: {reason}.") from None
 
 
 def parse(text: str, path: Path) -> Script:
@@ -77,11 +94,7 @@ def _top(text: str, path: Path, line: int, script: Script, depth: int) -> None:
             before = script.variables.get(words[1][1], "")
             script.variables[words[1][1]] = f"{before} {added}".strip()
         elif command == "source" and len(words) == 2:
-            included = script.path.parent / _substitute(words[1], script.variables)
-            try:
-                content = included.read_text(encoding="utf-8", errors="replace")
-            except OSError as error:
-                raise InputError(f"{place}: {included} cannot be included: {error.strerror or error}.") from None
+            content, included = script.include(_substitute(words[1], script.variables), place)
             _top(content, included, 1, script, depth + 1)
 
 
@@ -117,11 +130,7 @@ def _body(text: str, path: Path, line: int, script: Script, module: Module, dept
             module.lists.setdefault(key, []).extend(values)
             module.places.setdefault(key, place)
         elif command == "source" and len(arguments) == 1:
-            included = script.path.parent / _substitute(arguments[0], variables)
-            try:
-                content = included.read_text(encoding="utf-8", errors="replace")
-            except OSError as error:
-                raise InputError(f"{place}: {included} cannot be included: {error.strerror or error}.") from None
+            content, included = script.include(_substitute(arguments[0], variables), place)
             _body(content, included, 1, script, module, depth + 1)
         else:
             module.others.append((" ".join(" ".join(word[1].split()) for word in words), place))
@@ -135,7 +144,8 @@ _BLANK = re.compile(r"(?:[ \t\r]+|\\\n)+")  # between words
 _COMMENT = re.compile(r"#[^\\\n]*(?:\\[\s\S][^\\\n]*)*\\?")
 _BRACE = re.compile(r"\\[\s\S]|[{}]")
 _QUOTED = re.compile(r'"[^"\\]*(?:\\[\s\S][^"\\]*)*"')
-_PLAIN = re.compile(r"[^ \t\r\n;\\\[\]]*")
+_EASY = re.compile(r"[^ \t\r\n;\\\[\]{}\"]+(?=[ \t\r\n;]|\Z)")  # a word without anything special in it
+_SPECIAL = re.compile(r"[ \t\r\n;\\\[\]]|\Z")
 
 
 def _commands(text: str, path: Path, line: int) -> Iterator[tuple[list[_Word], int]]:
@@ -148,6 +158,10 @@ def _commands(text: str, path: Path, line: int) -> Iterator[tuple[list[_Word], i
             continue
         start, words = line, []
         while at < end and text[at] not in ";\n":
+            if easy := _EASY.match(text, at):
+                at = easy.end()
+                words.append(("", easy.group(), line))
+                continue
             before = at
             if skipped := _BLANK.match(text, at):
                 at = skipped.end()
@@ -172,9 +186,14 @@ def _word(text: str, at: int, path: Path, line: int) -> tuple[_Word, int]:
             raise InputError(f"{path}, line {line}: the quote that opens here is not closed.")
         return ('"', quoted.group()[1:-1], line), quoted.end()
     depth = 0
-    while (at := _PLAIN.match(text, at).end()) < len(text) and (depth or text[at] not in " \t\r\n;"):  # type: ignore[union-attr]
-        depth += {"[": 1, "]": -1}.get(text[at], 0)
-        at += 2 if text[at] == "\\" and not text.startswith("\\\n", at) else 1
+    for match in _SPECIAL.finditer(text, start):
+        if match.start() < at:
+            continue  # escaped
+        at, character = match.start(), match.group()
+        if not character or not (depth or character not in " \t\r\n;"):
+            break
+        depth += {"[": 1, "]": -1}.get(character, 0)
+        at += 2 if character == "\\" and not text.startswith("\\\n", at) else 1
     return ("", text[start:at], line), at
 
 
