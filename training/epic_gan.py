@@ -35,8 +35,6 @@ class EpicGanConfig(JetGanConfig):
     z_local: int = field(default=3, metadata={"help": "noise per constituent"})
     depth: int = field(default=2, metadata={"help": "fully connected layers of an EPiC layer per constituent"})
     kernel: int = field(default=1, metadata={"help": "1: multiplicity from a kernel density; 0: as counted"})
-    centre: int = field(default=0, metadata={"help": "1: centre generated jets; leading constituents alone are not"})
-    floor: float = field(default=1.3e-4, metadata={"help": "lowest pt_rel of a generated constituent"})
     spread: float = field(default=5.0, metadata={"help": "standard deviation of the standardised features"})
 
 
@@ -51,8 +49,6 @@ class EpicGanTask(JetGanTask):
         self.load()
         features, counts = self.train.features, self.train.offsets.diff()
         mean, scale = features.mean(0), features.std(0) / config.spread  # [3]
-        distance = features[:, :2].square().sum(1).sqrt()
-        reach = distance.kthvalue(max(1, int(0.9995 * len(distance)))).values  # a handful is far away from its jet
         self.by_size = self._by_size((features - mean) / scale)
         self.model = EpicGenerator(
             Multiplicity(counts, scott(counts) if config.kernel else 0.0),
@@ -60,14 +56,12 @@ class EpicGanTask(JetGanTask):
             Quantiles(self.kinematics[:, 1]),
             mean,
             scale,
-            torch.stack([reach, features[:, 2].max()]),
+            self.limits(),
             config.hidden,
             config.layers,
             config.z_global,
             config.z_local,
             config.depth,
-            config.floor,
-            bool(config.centre),
         ).to(config.device)
         self.discriminator = EpicDiscriminator(config.hidden, config.judge_layers, config.z_global, config.depth).to(
             config.device
@@ -112,7 +106,11 @@ class EpicGanTask(JetGanTask):
         noise_slot = torch.randn(n_jets * size, self.config.z_local, device=batch.device)
         index = torch.zeros(0, dtype=torch.int64, device=batch.device)  # not used: all jets are equal
         counts = torch.full([n_jets], float(size), device=batch.device)
-        return self.model.core(noise_set, noise_slot, index, counts, size).view(n_jets, size, 3)
+        made = self.model.core.features(noise_set, noise_slot, index, counts, size)  # [B N, H]
+        index = torch.arange(n_jets, device=batch.device).repeat_interleave(size)  # [B N]
+        with torch.autocast(batch.device.type, enabled=False):  # numbers that are sums of jets need their digits
+            items = self.model.physical(self.model.core.leave(made.float()), index, n_jets)
+        return ((items - self.model.mean) / self.model.scale).view(n_jets, size, 3)
 
     def extra(self, fake: Tensor, batch: Tensor) -> dict[str, Tensor]:
         if self.guide is None:

@@ -18,6 +18,7 @@ from training.adversarial import GENERATOR, AdversarialConfig, AdversarialTask
 from training.data import jets as jet_data
 from training.data.jets import CONSTITUENT, Jets
 from training.jet_guide import Guide
+from training.networks.jet_limits import Limits, limits_of
 from training.task import columns
 
 _KINEMATICS = ("jet_pt", "jet_eta")
@@ -39,6 +40,13 @@ class JetGanConfig(AdversarialConfig):
     balance: float = field(
         default=0.0,
         metadata={"help": "length of the discriminator's gradient in that of the guide, at every step; 0: as they are"},
+    )
+    floor: float = field(default=1.3e-4, metadata={"help": "lowest pt_rel of a generated constituent"})
+    centre: float = field(
+        default=0.0, metadata={"help": "share of the axis' offset taken from generated jets; the paper: 1"}
+    )
+    wall: float = field(
+        default=0.0, metadata={"help": "how softly the constituents' vector sum ends at the jet's pT; 0: it does not"}
     )
     start: Path = field(default=Path(), metadata={"help": "checkpoint of a training, to begin with its networks"})
     calibrate: int = field(default=1, metadata={"help": "1: map the summed pt_rel onto that of the training jets"})
@@ -150,6 +158,11 @@ class JetGanTask(AdversarialTask):
         self.val_kinematics = kinematics(config.val, "val")
         self.judge_jets = Judge(self.val, self.train, config.judged)
         self.train_pt = summed_pt(self.train.features, self.train.offsets)
+
+    def limits(self) -> Limits:
+        """The limits of generated jets, from the training jets."""
+        config = self.config
+        return limits_of(self.train.features, self.train.offsets, config.floor, config.centre, config.wall)
 
     def begin(self) -> None:
         """Begin with the weights of another training, if one is named: averages, optimisers and tables are its own."""

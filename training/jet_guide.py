@@ -45,7 +45,7 @@ def observables(jets: Tensor, mask: Tensor) -> Tensor:
     roots = [flow[0].clamp(min=1e-9).sqrt(), *[f.clamp(min=1e-12) ** 0.25 for f in flow[1:]]]
     ranked = pt.sort(1, descending=True).values  # [B, N]
     ranked = torch.nn.functional.pad(ranked, (0, max(0, _LEADING[-1] + 1 - pt.size(1))))
-    by_rank = [(ranked[:, k] + 1e-4).log() for k in _LEADING]
+    leading = [(ranked[:, k] + 1e-4).log() for k in _LEADING]
     log_mean = ((pt + 1e-4).log() * mask).sum(1) / mask.sum(1).clamp(min=1.0)
     shape = [
         (pt * eta).sum(1),
@@ -58,7 +58,7 @@ def observables(jets: Tensor, mask: Tensor) -> Tensor:
         (distance * mask).sum(1) / mask.sum(1).clamp(min=1.0),
         (square * mask).sum(1) / mask.sum(1).clamp(min=1.0),
     ]
-    return torch.stack([total, (mass2.clamp(min=0.0) + 1e-6).sqrt(), *shape, *roots, *by_rank, log_mean, *flow], 1)
+    return torch.stack([total, (mass2.clamp(min=0.0) + 1e-6).sqrt(), *shape, *roots, *leading, log_mean, *flow], 1)
 
 
 def energy_distance(x: Tensor, y: Tensor) -> Tensor:
@@ -83,6 +83,32 @@ def _distances(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(near, 0.0, torch.where(near, 1.0, square).sqrt())
 
 
+def energy_distances(x: Tensor, y: Tensor) -> Tensor:
+    """Unbiased energy distances [C] of numbers x [n, C] and y [m, C], one column at a time, n, m > 1; from sorted
+    numbers, at a cost of n log n."""
+    n, m = x.size(0), y.size(0)
+    inside = _apart(x), _apart(y)
+    between = _apart(torch.cat([x, y])) - inside[0] - inside[1]
+    return 2.0 * (between / (n * m) - inside[0] / (n * (n - 1)) - inside[1] / (m * (m - 1)))
+
+
+def _apart(x: Tensor) -> Tensor:
+    """Sums [C] of the distances of all pairs of numbers [n, C]."""
+    n = x.size(0)
+    ranks = 2.0 * torch.arange(n, device=x.device, dtype=x.dtype) - (n - 1)  # [n]
+    return x.t().contiguous().sort(1).values @ ranks
+
+
+def by_rank(jets: Tensor, mask: Tensor) -> Tensor:
+    """Features [B, 5 N] of the constituents of jets [B, N, 3], mask [B, N], in descending pt: eta, phi, distance from
+    the axis, pt, log pt."""
+    order = (jets[..., 2] * mask).argsort(1, descending=True)  # [B, N]
+    there = mask.gather(1, order)  # [B, N]
+    eta, phi, pt = (jets[..., k].gather(1, order) * there for k in range(3))  # [B, N]
+    distance = (eta * eta + phi * phi + 1e-8).sqrt()
+    return torch.cat([eta, phi, distance, pt, (pt.clamp(min=0.0) + 1e-3).log()], 1)
+
+
 class Guide:
     """Compares generated with real jets by their observables, each in units of its spread in ``jets``."""
 
@@ -90,15 +116,21 @@ class Guide:
         """Real jets [B, N, 3] with mask [B, N]: the scale of each observable is taken from them."""
         found = observables(jets, mask)
         self.mean, self.scale = found.mean(0), found.std(0).clamp(min=1e-6)
+        ranked = by_rank(jets, mask).unflatten(1, (5, -1))  # [B, 5, N]
+        self.rank_scale = ranked.std(0).clamp(min=1e-4)  # [5, N]
 
     def __call__(self, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor], points: int = 256) -> Tensor:
         """The loss of (jets [B, N, 3], mask [B, N]) of each kind: the mean over the observables of their distances,
-        plus that of all together, plus that of the constituents (``points`` of each kind, at random)."""
+        plus that of all together, plus that of the constituents (``points`` of each kind, at random), plus the mean
+        over the constituents' features by rank in pt."""
         x, y = ((observables(*jets) - self.mean) / self.scale for jets in (real, fake))  # [B, K]
-        single = energy_distance(x.t().unsqueeze(2), y.t().unsqueeze(2)).mean()
+        single = energy_distances(x, y).mean()
         joint = energy_distance(x.unsqueeze(0), y.unsqueeze(0)).sum() / x.size(1) ** 0.5
         clouds = [_constituents(jets, mask, points) for jets, mask in (real, fake)]
-        return single + joint + energy_distance(*(cloud.unsqueeze(0) for cloud in clouds)).sum()
+        size = real[0].size(1)  # jets of a training batch may have fewer constituents than those of the scale
+        scale = self.rank_scale[:, :size].flatten()
+        ranks = energy_distances(*(by_rank(*jets) / scale for jets in (real, fake))).mean()
+        return single + joint + ranks + energy_distance(*(cloud.unsqueeze(0) for cloud in clouds)).sum()
 
 
 def _constituents(jets: Tensor, mask: Tensor, points: int) -> Tensor:

@@ -85,6 +85,7 @@ class MpGanTask(JetGanTask):
             Quantiles(self.kinematics[:, 0]),
             Quantiles(self.kinematics[:, 1]),
             self.train.features.abs().max(0).values,
+            self.limits(),
             self.kinematics.mean(0)[: config.condition],
             self.kinematics.std(0)[: config.condition],
             n,
@@ -126,7 +127,7 @@ class MpGanTask(JetGanTask):
         noise = torch.randn(n_jets, n, self.config.noise, device=batch.mask.device)
         noise[:, :, 0] = noise[:, :, 0].sort(1).values  # present are the constituents of the smallest first numbers
         mask = batch.mask.sort(1, descending=True).values
-        jets = self.model.core(noise, mask, batch.conditions)
+        jets = self.model.limited(self.model.core(noise, mask, batch.conditions), mask)
         return self.augmented(Batch(jets * mask.unsqueeze(2), mask, batch.conditions))
 
     def augmented(self, batch: Batch) -> Batch:

@@ -16,7 +16,7 @@ from training.data.jets import Jets
 from training.epic_gan import EpicGanConfig, EpicGanTask
 from training.export import read_metadata
 from training.jet_gan import as_metric, generate, harder, summed_pt
-from training.jet_guide import Guide, energy_distance, observables
+from training.jet_guide import Guide, by_rank, energy_distance, energy_distances, observables
 from training.networks.epic_gan import EpicDiscriminator, EpicGenerator
 from training.networks.jet_draws import (
     Calibration,
@@ -28,14 +28,19 @@ from training.networks.jet_draws import (
     n_parameters,
     scott,
 )
+from training.networks.jet_limits import Limits, limits_of
 
 TALK = {"hidden": 64, "layers": 4, "z_global": 5, "z_local": 10, "depth": 3}
+
+
+def limits(width: float = 9.0, **options) -> Limits:
+    return Limits(torch.tensor(0.5), torch.tensor(0.9), torch.tensor(width), **options).eval()
 
 
 def made(**options) -> EpicGenerator:
     torch.manual_seed(1)
     scale = torch.tensor([0.02, 0.02, 0.01])
-    return EpicGenerator(*draws(), torch.zeros(3), scale, torch.tensor([0.5, 0.9]), **options).eval()
+    return EpicGenerator(*draws(), torch.zeros(3), scale, limits(), **options).eval()
 
 
 def test_networks_have_the_papers_parameters():
@@ -169,6 +174,40 @@ def test_jets_are_sorted_and_above_the_floor():
     assert ((scalars[:, 0] >= 800) & (scalars[:, 0] <= 1600)).all()
 
 
+def test_limits_hold_jets_and_let_gradients_pass():
+    index, one = torch.tensor([0, 0, 1, 1, 1]), torch.ones(5)
+    items = torch.tensor([[0.1, 0.2, 0.9], [0.3, 0.0, 0.6], [3.0, 4.0, 0.1], [0.0, 0.1, 0.05], [0.0, 0.0, -1.0]])
+    ended = limits(wall=0.005)(items, one, index, 2)
+    vector = torch.stack([ended[:, 2] * ended[:, 1].cos(), ended[:, 2] * ended[:, 1].sin()], 1)  # [T, 2]
+    length = torch.stack([vector[:2].sum(0).norm(), vector[2:].sum(0).norm()])
+    assert length[0].item() == pytest.approx(1.0, abs=1e-3)  # was 1.49
+    assert torch.allclose(ended[2:, 2], torch.tensor([0.1, 0.05, 1.3e-4]), atol=1e-4)  # far from the wall
+    assert ended[2, :2].norm().item() == pytest.approx(0.5)
+    half = limits(centre=0.5)(items[:2], one[:2], index[:2], 1)
+    axis = lambda jet: (jet[:, :2] * jet[:, 2:]).sum(0) / jet[:, 2].sum()  # noqa: E731
+    assert torch.allclose(axis(half), 0.5 * axis(items[:2]), atol=1e-6)
+    narrow = limits(0.01)(items, one, index, 2)
+    square = narrow[:, :2].square().sum(1) * narrow[:, 2]
+    assert float(square[:2].sum() / narrow[:2, 2].sum()) == pytest.approx(0.01, rel=1e-4)
+    # absent constituents count for nothing, and order is of no matter
+    padded = limits(wall=0.005, centre=0.8)(torch.cat([items, items[:1]]), torch.cat([one, torch.zeros(1)]),
+                                            torch.cat([index, index[:1]]), 2)  # fmt: skip
+    assert torch.allclose(padded[:5], limits(wall=0.005, centre=0.8)(items, one, index, 2))
+    trained = limits().train()
+    given = items.clone().requires_grad_()
+    trained(given, one, index, 2)[:, 2].sum().backward()
+    assert torch.equal(given.grad[:, 2], one)  # also below the floor
+
+
+def test_limits_are_those_of_the_training_jets():
+    features = torch.tensor([[0.3, 0.4, 0.5], [0.0, 0.0, 0.5], [0.0, 0.1, 0.2]])
+    found = limits_of(features, torch.tensor([0, 2, 3]), kept=1.0)
+    assert found.reach.item() == pytest.approx(0.5)
+    assert found.hardest.item() == 0.5
+    assert found.width.item() == pytest.approx(0.125)
+    assert torch.allclose(found.eval()(features, torch.ones(3), torch.tensor([0, 0, 1]), 2), features)
+
+
 def test_two_steps_export_and_engine(tmp_path):
     data = str(write(tmp_path / "jets.parquet"))
     out = tmp_path / "toy.pt"
@@ -283,6 +322,9 @@ def test_guide_is_zero_for_the_same_distribution_and_by_hand():
     generator = torch.Generator().manual_seed(5)
     pairs = torch.randn(400, 2, 64, 3, generator=generator)
     assert energy_distance(pairs[:, 0], pairs[:, 1]).mean().item() == pytest.approx(0.0, abs=0.01)  # unbiased
+    single = torch.randn(50, 4, generator=generator), torch.randn(30, 4, generator=generator)
+    slow = energy_distance(*(values.t().unsqueeze(2) for values in single))
+    assert torch.allclose(energy_distances(*single), slow, atol=1e-5)
     jets = torch.rand(64, 9, 3, generator=generator) * torch.tensor([0.2, 0.2, 0.2])
     mask = torch.ones(64, 9)
     guide = Guide(jets, mask)
@@ -303,6 +345,9 @@ def test_observables_by_hand():
     assert found[0].item() == pytest.approx(1.0)
     assert found[1].item() == pytest.approx(math.sinh(0.3), abs=2e-4)
     assert found[4].item() == pytest.approx(0.3, abs=1e-4)
+    ranked = by_rank(jet.flip(1), torch.tensor([[0.0, 1.0, 1.0]])).view(5, 3)
+    assert torch.allclose(ranked[0].abs(), torch.tensor([0.3, 0.3, 0.0]))  # the absent one last, of no place
+    assert torch.allclose(ranked[3], torch.tensor([0.5, 0.5, 0.0]))
     table = epic_latents.observables(jet[0, :2], torch.tensor([0, 2]))[0].tolist()
     assert table == pytest.approx([2, 1.0, math.sinh(0.3), 0.5, 0.3, 0.0, 0.0], abs=1e-6)
 

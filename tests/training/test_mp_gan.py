@@ -18,13 +18,15 @@ from training.competitive import Competitive
 from training.export import read_metadata
 from training.mp_gan import Batch, MpGanConfig, MpGanTask
 from training.networks.jet_draws import n_parameters
+from training.networks.jet_limits import Limits
 from training.networks.mp_gan import Dropout, MessagePassing, MpDiscriminator, MpGenerator
 
 
 def made(n_conditions: int = 0, **options) -> MpGenerator:
     torch.manual_seed(1)
     mean, scale = torch.tensor([1200.0, 0.0])[:n_conditions], torch.tensor([200.0, 1.0])[:n_conditions]
-    return MpGenerator(*draws(), torch.tensor([0.9, 0.8, 0.7]), mean, scale, **options).eval()
+    limits = Limits(*torch.tensor([0.9, 0.7, 9.0])).eval()
+    return MpGenerator(*draws(), torch.tensor([0.9, 0.8, 0.7]), limits, mean, scale, **options).eval()
 
 
 def test_networks_have_the_papers_parameters():

@@ -24,9 +24,9 @@ from training.networks.jet_draws import (
     NormedLinear,
     Quantiles,
     by_set_and_pt,
-    centred,
     leaky,
 )
+from training.networks.jet_limits import Limits
 from training.networks.segments import lengths_to_index, segment_sum
 
 
@@ -95,12 +95,16 @@ class EpicCore(nn.Module):
 
     def forward(self, noise_set: Tensor, noise_slot: Tensor, index: Tensor, counts: Tensor, equal: int) -> Tensor:
         """Constituents [T, 3], standardised; noise_set [B, W], noise_slot [T, Zl], index i64 [T], counts f32 [B]."""
+        return self.leave(self.features(noise_set, noise_slot, index, counts, equal))
+
+    def features(self, noise_set: Tensor, noise_slot: Tensor, index: Tensor, counts: Tensor, equal: int) -> Tensor:
+        """What the last linear layer makes constituents of, [T, H]."""
         first, embedded = self.start(noise_set, noise_slot)
         wide, local = first, embedded
         for layer in self.layers:
             wide, local = layer(wide, local, index, counts, equal)
             wide, local = wide + first, local + embedded  # skip to the first embedding
-        return self.leave(local)
+        return local
 
     @torch.jit.export
     def globals_by_layer(self, noise_set: Tensor, noise_slot: Tensor, index: Tensor, counts: Tensor) -> list[Tensor]:
@@ -129,26 +133,22 @@ class EpicGenerator(nn.Module):
         jet_eta: Quantiles,
         mean: Tensor,
         scale: Tensor,
-        reach: Tensor,
+        limits: Limits,
         hidden: int = 128,
         layers: int = 6,
         z_global: int = 10,
         z_local: int = 3,
         depth: int = 2,
-        floor: float = 1.3e-4,
-        centre: bool = False,
     ) -> None:
-        """mean, scale [3]: of the constituents' features, (x - mean) / scale is what the network gives; reach [2]: the
-        largest distance from the axis and the largest pt_rel, which nothing exceeds; floor: the lowest pt_rel."""
+        """mean, scale [3]: of the constituents' features, (x - mean) / scale is what the network gives."""
         super().__init__()
         self.core = EpicCore(hidden, layers, z_global, z_local, depth)
         self.multiplicity, self.jet_pt, self.jet_eta = multiplicity, jet_pt, jet_eta
         self.calibration = Calibration()
         self.z_global, self.noise_set, self.noise_slot = z_global, z_global + 3, z_local
-        self.floor, self.centre = floor, centre
+        self.limits = limits
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
-        self.register_buffer("reach", reach)
 
     def __prepare_scriptable__(self) -> EpicGenerator:
         return copy.deepcopy(self)  # scripting replaces the layers with weight norm in place
@@ -161,14 +161,13 @@ class EpicGenerator(nn.Module):
     def physical(self, output: Tensor, index: Tensor, n_sets: int) -> Tensor:
         """Constituents [T, 3] (eta_rel, phi_rel, pt_rel) from the standardised output [T, 3] of the network."""
         items = output.float() * self.scale + self.mean  # [T, 3]
-        place = items[:, :2]  # [T, 2]
-        distance = place.square().sum(1, keepdim=True).sqrt().clamp(min=1e-9)  # [T, 1]
-        place = place * (self.reach[0] / distance).clamp(max=1.0)  # a jet ends where those of the training end
-        pt = items[:, 2].clamp(min=self.floor).clamp(max=self.reach[1])  # [T]
-        factor = self.calibration(segment_sum(pt.unsqueeze(1), index, n_sets).squeeze(1))  # [B]
-        pt = (pt * factor[index]).clamp(min=self.floor)
-        items = torch.cat([place, pt.unsqueeze(1)], 1)
-        return centred(items, index, n_sets) if self.centre else items
+        return self.limits(items, torch.ones_like(items[:, 0]), index, n_sets)
+
+    def calibrated(self, items: Tensor, index: Tensor, n_sets: int) -> Tensor:
+        """Constituents [T, 3] with their summed pt_rel mapped onto that of the training jets."""
+        factor = self.calibration(segment_sum(items[:, 2:], index, n_sets).squeeze(1))  # [B]
+        pt = (items[:, 2] * factor[index]).clamp(min=self.limits.floor)
+        return torch.cat([items[:, :2], pt.unsqueeze(1)], 1)
 
     def forward(
         self,
@@ -185,7 +184,7 @@ class EpicGenerator(nn.Module):
         index = lengths_to_index(slot_offsets, noise_slot.size(0))  # [K]
         counts = slot_offsets.diff().to(noise_slot.dtype)  # [B]
         output = self.core(noise_set[:, : self.z_global], noise_slot, index, counts, 0)  # [K, 3]
-        items = self.physical(output, index, n_sets)
+        items = self.calibrated(self.physical(output, index, n_sets), index, n_sets)
         items = items[by_set_and_pt(items[:, 2], index)]
         nothing = torch.zeros(items.size(0), 0, dtype=torch.int64, device=items.device)
         origin = torch.full([items.size(0)], -1, dtype=torch.int64, device=items.device)

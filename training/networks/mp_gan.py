@@ -19,6 +19,7 @@ from torch.nn.functional import linear
 
 from training.networks.jet_chain import MISSING
 from training.networks.jet_draws import Calibration, Multiplicity, Quantiles, by_set_and_pt, leaky, scatter_padded
+from training.networks.jet_limits import Limits
 from training.networks.segments import lengths_to_index, segment_sum
 
 EDGE = (96, 160, 192)
@@ -190,6 +191,7 @@ class MpGenerator(nn.Module):
         jet_pt: Quantiles,
         jet_eta: Quantiles,
         largest: Tensor,
+        limits: Limits,
         condition_mean: Tensor,
         condition_scale: Tensor,
         leading: int = 30,
@@ -202,17 +204,16 @@ class MpGenerator(nn.Module):
         batch_norm: bool = False,
         edge: tuple[int, ...] = EDGE,
         node: tuple[int, ...] = NODE,
-        floor: float = 1.3e-4,
     ) -> None:
         """largest [3]: size of each feature that the network's +-1 stands for (pt_rel: -0.5 to 0.5 for 0 to largest);
-        condition_mean, condition_scale [D]: of (jet_pt, jet_eta)[:D] in training; floor: the lowest pt_rel. Without a
-        mask, constituents below it are those that are absent."""
+        condition_mean, condition_scale [D]: of (jet_pt, jet_eta)[:D] in training. Without a mask, constituents at the
+        lowest pt_rel that the limits allow are those that are absent."""
         super().__init__()
         n_conditions = condition_mean.size(0)
         self.core = MpCore(noise, hidden, steps, n_conditions, distance, mean, 3, edge, node, batch_norm)
         self.multiplicity, self.jet_pt, self.jet_eta = multiplicity, jet_pt, jet_eta
         self.calibration = Calibration()
-        self.leading, self.n_conditions, self.masked, self.floor = leading, n_conditions, masked, floor
+        self.leading, self.n_conditions, self.masked, self.limits = leading, n_conditions, masked, limits
         self.noise_set, self.noise_slot, self.missing = 3 + leading, noise - 1, MISSING
         self.register_buffer("largest", largest)
         self.register_buffer("condition_mean", condition_mean)
@@ -232,6 +233,13 @@ class MpGenerator(nn.Module):
         """The inverse of ``scaled``."""
         shift = torch.tensor([0.0, 0.0, 0.5], device=output.device)
         return (output + shift) * self.largest
+
+    def limited(self, output: Tensor, mask: Tensor) -> Tensor:
+        """The output [B, N, 3] of the network for constituents within the limits; mask [B, N]."""
+        n_sets, n = mask.size(0), mask.size(1)
+        index = torch.arange(n_sets, device=mask.device).repeat_interleave(n)  # [B N]
+        items = self.limits(self.physical(output).reshape(-1, 3), mask.reshape(-1), index, n_sets)
+        return self.scaled(items).view(n_sets, n, 3)
 
     def known(self, conditions: Tensor, noise_set: Tensor) -> Tensor:
         """jet_pt and jet_eta [B, 2]: given, or, where they are not (MISSING, NaN, or no such condition), drawn."""
@@ -265,13 +273,14 @@ class MpGenerator(nn.Module):
         known = self.known(conditions, noise_set)  # [B, 2]
         output = self.core(noise, mask, self.standardised(known[:, : self.n_conditions]))  # [B, N, 3]
         items = self.physical(output.reshape(n_sets * widest, 3)[index * widest + rank])  # [K, 3]
-        pt = items[:, 2].clamp(min=self.floor)  # [K]
-        factor = self.calibration(segment_sum(pt.unsqueeze(1), index, n_sets).squeeze(1))  # [B]
-        items = torch.cat([items[:, :2], (pt * factor[index]).clamp(min=self.floor).unsqueeze(1)], 1)
+        items = self.limits(items, torch.ones_like(items[:, 0]), index, n_sets)
+        factor = self.calibration(segment_sum(items[:, 2:], index, n_sets).squeeze(1))  # [B]
+        pt = (items[:, 2] * factor[index]).clamp(min=self.limits.floor)  # [K]
+        items = torch.cat([items[:, :2], pt.unsqueeze(1)], 1)
         order = by_set_and_pt(items[:, 2], index)
         ends = slot_offsets
         if not self.masked:
-            order = order[items[order, 2] > 1.001 * self.floor]
+            order = order[items[order, 2] > 1.001 * self.limits.floor]
             counts = torch.bincount(index[order], minlength=n_sets)
             ends = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         items = items[order]
