@@ -109,15 +109,15 @@ class EpicGanTask(JetGanTask):
         made = self.model.core.features(noise_set, noise_slot, index, counts, size)  # [B N, H]
         index = torch.arange(n_jets, device=batch.device).repeat_interleave(size)  # [B N]
         with torch.autocast(batch.device.type, enabled=False):  # numbers that are sums of jets need their digits
-            items = self.model.physical(self.model.core.leave(made.float()), index, n_jets)
+            output = self.model.core.leave(made.float())  # [B N, 3]
+            items = self.model.physical(output, index, n_jets)
+            self.overshoot(self.model.unbounded(output), torch.ones_like(output[:, 0]), index, n_jets)
         return ((items - self.model.mean) / self.model.scale).view(n_jets, size, 3)
 
     def extra(self, fake: Tensor, batch: Tensor) -> dict[str, Tensor]:
-        if self.guide is None:
-            return {}
         everything = torch.ones_like(batch[..., 0])  # [B, N]
         real, made = (jets.float() * self.model.scale + self.model.mean for jets in (batch, fake))
-        return self.guided((real, everything), (made, everything))
+        return self.guided((real, everything), (made, everything)) | self.excess
 
     def metadata(self) -> dict[str, Any]:
         return self.describe([], {}, "linear")

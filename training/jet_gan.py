@@ -22,6 +22,7 @@ from training.networks.jet_limits import Limits, limits_of
 from training.task import columns
 
 _KINEMATICS = ("jet_pt", "jet_eta")
+_EXCESS = 10.0  #: weight of the loss of jets beyond the wall
 
 
 @dataclass
@@ -148,6 +149,7 @@ class JetGanTask(AdversarialTask):
 
     config: JetGanConfig
     guide: Guide | None
+    excess: dict[str, Tensor]
 
     def load(self) -> None:
         """Jets of the training and of the validation part, and how the former are judged by the latter."""
@@ -163,6 +165,12 @@ class JetGanTask(AdversarialTask):
         """The limits of generated jets, from the training jets."""
         config = self.config
         return limits_of(self.train.features, self.train.offsets, config.floor, config.centre, config.wall)
+
+    def overshoot(self, items: Tensor, present: Tensor, index: Tensor, n_jets: int) -> None:
+        """Note, for ``extra``, how far the jets that are being generated are beyond the wall; arguments as of `Limits`."""
+        self.excess = {}
+        if self.config.wall > 0:
+            self.excess["excess"] = _EXCESS * self.model.limits.excess(items, present, index, n_jets)
 
     def begin(self) -> None:
         """Begin with the weights of another training, if one is named: averages, optimisers and tables are its own."""
@@ -207,7 +215,8 @@ class JetGanTask(AdversarialTask):
             pull, gradient = (torch.autograd.grad(losses[name], jets)[0] for name in ("generator", "guide"))
             scale = self.config.balance * gradient.float().norm() / pull.float().norm().clamp(min=1e-12)
             gradient = gradient + scale * pull
-        self.descend((jets.float() * gradient.float()).sum(), optimiser)
+        loss = (jets.float() * gradient.float()).sum()
+        self.descend(loss + losses["excess"] if "excess" in losses else loss, optimiser)
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def conditions(self, kinematic: Tensor) -> Tensor | None:

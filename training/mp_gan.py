@@ -127,7 +127,13 @@ class MpGanTask(JetGanTask):
         noise = torch.randn(n_jets, n, self.config.noise, device=batch.mask.device)
         noise[:, :, 0] = noise[:, :, 0].sort(1).values  # present are the constituents of the smallest first numbers
         mask = batch.mask.sort(1, descending=True).values
-        jets = self.model.limited(self.model.core(noise, mask, batch.conditions), mask)
+        output = self.model.core(noise, mask, batch.conditions)  # [B, N, 3]
+        index = torch.arange(n_jets, device=mask.device).repeat_interleave(n)  # [B N]
+        with torch.autocast(mask.device.type, enabled=False):
+            items = self.model.physical(output).reshape(-1, 3)
+            given = items, mask.reshape(-1), index, n_jets
+            self.overshoot(*given)
+            jets = self.model.scaled(self.model.limits(*given)).view(n_jets, n, 3)
         return self.augmented(Batch(jets * mask.unsqueeze(2), mask, batch.conditions))
 
     def augmented(self, batch: Batch) -> Batch:
@@ -148,10 +154,8 @@ class MpGanTask(JetGanTask):
         return self.discriminator(*sample).squeeze(1)
 
     def extra(self, fake: Batch, batch: Batch) -> dict[str, Tensor]:
-        if self.guide is None:
-            return {}
         real, made = ((self.model.physical(sample.jets), sample.mask) for sample in (batch, fake))
-        return self.guided(real, made)
+        return self.guided(real, made) | self.excess
 
     def inputs(self, sample: Batch) -> Tensor:
         return sample.jets

@@ -193,6 +193,10 @@ def test_limits_hold_jets_and_let_gradients_pass():
     padded = limits(wall=0.005, centre=0.8)(torch.cat([items, items[:1]]), torch.cat([one, torch.zeros(1)]),
                                             torch.cat([index, index[:1]]), 2)  # fmt: skip
     assert torch.allclose(padded[:5], limits(wall=0.005, centre=0.8)(items, one, index, 2))
+    away = limits(wall=0.005).excess(items, one, index, 2)
+    phi, pt = items[:2, 1], items[:2, 2]
+    beyond = torch.hypot((pt * phi.cos()).sum(), (pt * phi.sin()).sum()) - 1.0
+    assert away.item() == pytest.approx(0.5 * beyond.item() ** 2)
     trained = limits().train()
     given = items.clone().requires_grad_()
     trained(given, one, index, 2)[:, 2].sum().backward()
@@ -255,12 +259,12 @@ def test_balance_holds_the_discriminator_to_a_share_of_the_guide(tmp_path):
     """The gradient in the generated jets: the guide's, and of the discriminator's a vector of that share of its length,
     however steep the discriminator is."""
     path = write(tmp_path / "jets.parquet", 400)
-    options = {"batch": 16, "hidden": 8, "judged": 40, "layers": 1, "guide": 1.0, "balance": 0.5}
+    options = {"batch": 16, "hidden": 8, "judged": 40, "layers": 1, "guide": 1.0, "balance": 0.5, "wall": 0.005}
     task = EpicGanTask(EpicGanConfig(data=path, val=path, out=tmp_path / "m.pt", **options))
     batch = next(iter(task.batches(torch.Generator().manual_seed(0))))
     jets = torch.randn_like(batch).requires_grad_()
     sent = []
-    task.fake = lambda batch: jets * 1.0
+    task.fake, task.excess = lambda batch: jets * 1.0, {}
     task.descend = lambda loss, optimiser: sent.append(torch.autograd.grad(loss, jets)[0])
     torch.manual_seed(5)
     for steepness in (1.0, 1000.0):

@@ -160,8 +160,12 @@ class EpicGenerator(nn.Module):
 
     def physical(self, output: Tensor, index: Tensor, n_sets: int) -> Tensor:
         """Constituents [T, 3] (eta_rel, phi_rel, pt_rel) from the standardised output [T, 3] of the network."""
-        items = output.float() * self.scale + self.mean  # [T, 3]
+        items = self.unbounded(output)
         return self.limits(items, torch.ones_like(items[:, 0]), index, n_sets)
+
+    def unbounded(self, output: Tensor) -> Tensor:
+        """As ``physical``, without the limits."""
+        return output.float() * self.scale + self.mean  # [T, 3]
 
     def calibrated(self, items: Tensor, index: Tensor, n_sets: int) -> Tensor:
         """Constituents [T, 3] with their summed pt_rel mapped onto that of the training jets."""

@@ -56,12 +56,22 @@ class Limits(nn.Module):
         width = segment_sum(place.square().sum(1, keepdim=True) * weight, index, n_sets) / total  # [B, 1]
         place = place * (self.width / width.clamp(min=1e-9)).clamp(max=1.0).sqrt()[index]
         if self.wall > 0:
-            turn = torch.cat([place[:, 1:].cos(), place[:, 1:].sin()], 1)  # [T, 2]
-            length = segment_sum(turn * weight, index, n_sets).square().sum(1).clamp(min=1e-18).sqrt()  # [B]
+            length = self.length(place[:, 1:], weight, index, n_sets)  # [B]
             ended = 1.0 - self.wall * softplus((1.0 - length) / self.wall)  # [B]
             pt = pt * (ended / length)[index]
             pt = self.held(pt, pt.clamp(min=self.floor))
         return torch.cat([place, pt.unsqueeze(1)], 1)
+
+    def length(self, phi: Tensor, weight: Tensor, index: Tensor, n_sets: int) -> Tensor:
+        """Length [B] of the vector sums of constituents with phi_rel [T, 1] and pt_rel [T, 1]."""
+        along = segment_sum(torch.cat([phi.cos(), phi.sin()], 1) * weight, index, n_sets)  # [B, 2]
+        return along.square().sum(1).clamp(min=1e-18).sqrt()
+
+    def excess(self, items: Tensor, present: Tensor, index: Tensor, n_sets: int) -> Tensor:
+        """Mean square of how far vector sums are beyond the wall before they are moved, a loss: the wall itself sends
+        no gradient back, and a network adrift behind it does not return. Arguments as of ``forward``."""
+        weight = (items[:, 2].clamp(min=self.floor) * present).unsqueeze(1)  # [T, 1]
+        return (self.length(items[:, 1:2], weight, index, n_sets) - 1.0).clamp(min=0.0).square().mean()
 
 
 def limits_of(

@@ -234,13 +234,6 @@ class MpGenerator(nn.Module):
         shift = torch.tensor([0.0, 0.0, 0.5], device=output.device)
         return (output + shift) * self.largest
 
-    def limited(self, output: Tensor, mask: Tensor) -> Tensor:
-        """The output [B, N, 3] of the network for constituents within the limits; mask [B, N]."""
-        n_sets, n = mask.size(0), mask.size(1)
-        index = torch.arange(n_sets, device=mask.device).repeat_interleave(n)  # [B N]
-        items = self.limits(self.physical(output).reshape(-1, 3), mask.reshape(-1), index, n_sets)
-        return self.scaled(items).view(n_sets, n, 3)
-
     def known(self, conditions: Tensor, noise_set: Tensor) -> Tensor:
         """jet_pt and jet_eta [B, 2]: given, or, where they are not (MISSING, NaN, or no such condition), drawn."""
         drawn = torch.stack([self.jet_pt(noise_set[:, 1]), self.jet_eta(noise_set[:, 2])], 1)  # [B, 2]
