@@ -167,7 +167,7 @@ class JetGanTask(AdversarialTask):
         return limits_of(self.train.features, self.train.offsets, config.floor, config.centre, config.wall)
 
     def overshoot(self, items: Tensor, present: Tensor, index: Tensor, n_jets: int) -> None:
-        """Note for ``extra`` how far the jets that are being generated are beyond the wall; arguments as of `Limits`."""
+        """Note for ``extra`` how far jets in the making are beyond the wall; arguments as of `Limits`."""
         self.excess = {}
         if self.config.wall > 0:
             self.excess["excess"] = _EXCESS * self.model.limits.excess(items, present, index, n_jets)
