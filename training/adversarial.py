@@ -76,6 +76,11 @@ class AdversarialTask(Task):
         """A sample of the generator, for the same conditions."""
         raise NotImplementedError
 
+    @torch.no_grad()
+    def shown(self, batch: Any) -> Any:
+        """The generated sample that the discriminator learns from, without gradients."""
+        return self.fake(batch)
+
     def judge(self, sample: Any, batch: Any) -> Tensor:
         """The discriminator's output [B]."""
         return self.discriminator(sample).squeeze(-1)
@@ -131,8 +136,7 @@ class AdversarialTask(Task):
         config = self.config
         self.discriminator.requires_grad_(True)
         with self.autocast():
-            with torch.no_grad():
-                fake = self.fake(batch)
+            fake = self.shown(batch)
             real = self.real(batch)
             if config.regulariser > 0:
                 real = self.with_inputs(real, self.inputs(real).detach().requires_grad_())

@@ -278,6 +278,25 @@ def test_balance_holds_the_discriminator_to_a_share_of_the_guide(tmp_path):
     assert float(sent[1].norm() / sent[0].norm()) == pytest.approx(1.0, rel=0.5)
 
 
+def test_both_players_learn_from_the_same_jets(tmp_path):
+    path = write(tmp_path / "jets.parquet", 400)
+    options = {"batch": 16, "hidden": 8, "judged": 40, "layers": 1}
+    task = EpicGanTask(EpicGanConfig(data=path, val=path, out=tmp_path / "m.pt", **options))
+    batch = next(iter(task.batches(torch.Generator().manual_seed(0))))
+    seen, judge = [], task.judge
+    task.judge = lambda sample, batch: seen.append(sample) or judge(sample, batch)
+    before = [value.clone() for value in task.model.core.parameters()]
+    task.update(batch, task.optimisers())
+    real, shown, made = seen
+    assert torch.equal(real, batch)
+    assert torch.equal(shown, made)
+    assert made.requires_grad
+    assert not shown.requires_grad
+    assert not all(torch.equal(a, b) for a, b in zip(before, task.model.core.parameters()))
+    task.update(batch, task.optimisers())
+    assert not torch.equal(seen[-1], made)  # and from new ones at the next step
+
+
 def test_a_training_begins_with_the_networks_of_another(tmp_path):
     data, out = str(write(tmp_path / "jets.parquet")), tmp_path / "first.pt"
     given = ["epic-gan", "--data", data, "--val", data, "--hidden", "8", "--layers", "1", "--batch", "16"]

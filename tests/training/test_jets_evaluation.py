@@ -104,9 +104,11 @@ def test_table_and_picture(tmp_path):
         value, floor = table[name]
         assert value > 2 * floor > 0
     assert table["W1P pt (1e-3)"][0] < 3 * table["W1P pt (1e-3)"][1]
-    from training.jet_pictures import draw
+    from training.jet_pictures import draw, several
 
     assert draw(toy(500, 1), toy(500, 2), tmp_path / "jets.png", "toy").stat().st_size < 250_000
+    few = several(toy(500, 1), {"one": toy(500, 2), "other": toy(500, 3, width=0.2)}, tmp_path / "several.png")
+    assert few.stat().st_size < 150_000
 
 
 def test_command(tmp_path, capsys):
