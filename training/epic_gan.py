@@ -34,6 +34,7 @@ class EpicGanConfig(JetGanConfig):
     z_global: int = field(default=10, metadata={"help": "length of the global vector"})
     z_local: int = field(default=3, metadata={"help": "noise per constituent"})
     depth: int = field(default=2, metadata={"help": "fully connected layers of an EPiC layer per constituent"})
+    told: int = field(default=0, metadata={"help": "1: the network is told the multiplicity, and if the jet was cut"})
     kernel: int = field(default=1, metadata={"help": "1: multiplicity from a kernel density; 0: as counted"})
     spread: float = field(default=5.0, metadata={"help": "standard deviation of the standardised features"})
 
@@ -62,6 +63,7 @@ class EpicGanTask(JetGanTask):
             config.z_global,
             config.z_local,
             config.depth,
+            config.leading if config.told else 0,
         ).to(config.device)
         self.discriminator = EpicDiscriminator(config.hidden, config.judge_layers, config.z_global, config.depth).to(
             config.device

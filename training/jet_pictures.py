@@ -76,19 +76,24 @@ def draw(reference: ak.Array, candidate: ak.Array, path: Path, title: str, bins:
     return path
 
 
-def _panel(top: Any, below: Any, label: str, real: np.ndarray, new: np.ndarray, log: bool, bins: int) -> None:
-    new = new[np.isfinite(new)]
+def _edges(real: np.ndarray, log: bool, bins: int) -> np.ndarray:
+    """Edges of the bins that show the real values."""
     low, high = np.quantile(real[real > 0] if log else real, (0.001, 0.999))
     if high - low < 1e-9 * abs(high):  # all equal
         low, high = low - 0.5 * abs(low), high + 0.5 * abs(high)
     if log:
-        edges = np.geomspace(max(low, 1e-12), max(high, 2e-12), bins + 1)
-        top.set_xscale("log")
-    elif real.dtype.kind == "i":
+        return np.geomspace(max(low, 1e-12), max(high, 2e-12), bins + 1)
+    if real.dtype.kind == "i":
         step = max(1, int(np.ceil((high - low + 1) / bins)))
-        edges = np.arange(np.floor(low), high + step + 1, step) - 0.5
-    else:
-        edges = np.linspace(low, high, bins + 1)
+        return np.arange(np.floor(low), high + step + 1, step) - 0.5
+    return np.linspace(low, high, bins + 1)
+
+
+def _panel(top: Any, below: Any, label: str, real: np.ndarray, new: np.ndarray, log: bool, bins: int) -> None:
+    new = new[np.isfinite(new)]
+    edges = _edges(real, log, bins)
+    if log:
+        top.set_xscale("log")
     counts = [np.histogram(v, edges)[0].astype(float) for v in (real, new)]
     density = [c / n / np.diff(edges) for c, n in zip(counts, (len(real), max(len(new), 1)))]
     top.stairs(density[0], edges, fill=True, color=REAL, alpha=0.5)
@@ -115,8 +120,7 @@ def several(reference: ak.Array, candidates: dict[str, ak.Array], path: Path, bi
     FigureCanvasAgg(figure)
     for axis, label in zip(figure.subplots(1, 4), shown):
         real, _, log = next(iter(found.values()))[label]
-        low, high = np.quantile(real[real > 0] if log else real, (0.001, 0.999))
-        edges = np.geomspace(low, high, bins + 1) if log else np.linspace(low, high, bins + 1)
+        edges = _edges(real, log, bins)
         width = np.diff(np.log(edges) if log else edges)
         axis.stairs(np.histogram(real, edges)[0] / len(real) / width, edges, fill=True, color=REAL, alpha=0.5)
         for (name, found_panels), colour in zip(found.items(), SEVERAL):

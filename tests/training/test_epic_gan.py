@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -76,6 +77,19 @@ def test_without_layers_constituents_do_not_learn_of_each_other():
             local[3] += 1.0
             after = model.core(wide, local, index, counts, 0)
         assert torch.equal(before[0], after[0]) == expected
+
+
+def test_a_network_can_be_told_the_multiplicity():
+    plain, told = (made(hidden=16, layers=0, full=full) for full in (0, 30))
+    assert n_parameters(told) == n_parameters(plain) + 2 * 16
+    wide, local = torch.randn(1, 10), torch.randn(1, 3)
+    index = torch.zeros(1, dtype=torch.int64)
+    with torch.no_grad():
+        seen = [told.core.globals_by_layer(wide, local, index, torch.tensor([n]))[0] for n in (30.0, 29.0, 28.0)]
+        same = [plain.core.globals_by_layer(wide, local, index, torch.tensor([n]))[0] for n in (30.0, 29.0)]
+    assert torch.equal(*same)
+    steps = [(b - a).norm() for a, b in pairwise(seen)]
+    assert steps[0] > 3 * steps[1] > 0  # at 30 a jet was cut
 
 
 def test_equal_sets_are_as_ragged_ones():

@@ -80,16 +80,22 @@ class EpicLayer(nn.Module):
 class EpicCore(nn.Module):
     """The generator's network: noise to standardised constituents."""
 
-    def __init__(self, hidden: int, layers: int, z_global: int, z_local: int, depth: int = 2) -> None:
+    def __init__(self, hidden: int, layers: int, z_global: int, z_local: int, depth: int = 2, full: int = 0) -> None:
+        """``full``: multiplicity at which jets were cut. Jets below it are complete, those at it are not: the network
+        is told which it is, and the share of it that is there; 0: it is not."""
         super().__init__()
+        self.full = full
         self.local_0 = NormedLinear(z_local, hidden)
-        self.global_0 = NormedLinear(z_global, hidden)
+        self.global_0 = NormedLinear(z_global + (2 if full > 0 else 0), hidden)
         self.global_1 = NormedLinear(hidden, z_global)
         self.layers = nn.ModuleList([EpicLayer(hidden, z_global, depth) for _ in range(layers)])
         self.leave = NormedLinear(hidden, 3)
 
-    def start(self, noise_set: Tensor, noise_slot: Tensor) -> tuple[Tensor, Tensor]:
-        """First global vector [B, W] and constituents [T, H] from noise [B, W], [T, Zl]."""
+    def start(self, noise_set: Tensor, noise_slot: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+        """First global vector [B, W] and constituents [T, H] from noise [B, W], [T, Zl] and multiplicities f32 [B]."""
+        if self.full > 0:
+            share = counts.unsqueeze(1).to(noise_set.dtype) / self.full  # [B, 1]
+            noise_set = torch.cat([noise_set, (share > 0.999).to(noise_set.dtype), share], 1)
         wide = leaky(self.global_1(leaky(self.global_0(noise_set))))
         return wide, leaky(self.local_0(noise_slot))
 
@@ -99,7 +105,7 @@ class EpicCore(nn.Module):
 
     def features(self, noise_set: Tensor, noise_slot: Tensor, index: Tensor, counts: Tensor, equal: int) -> Tensor:
         """What the last linear layer makes constituents of, [T, H]."""
-        first, embedded = self.start(noise_set, noise_slot)
+        first, embedded = self.start(noise_set, noise_slot, counts)
         wide, local = first, embedded
         for layer in self.layers:
             wide, local = layer(wide, local, index, counts, equal)
@@ -109,7 +115,7 @@ class EpicCore(nn.Module):
     @torch.jit.export
     def globals_by_layer(self, noise_set: Tensor, noise_slot: Tensor, index: Tensor, counts: Tensor) -> list[Tensor]:
         """Global vectors [B, W] after the embedding and after each layer, to see what they stand for."""
-        first, embedded = self.start(noise_set, noise_slot)
+        first, embedded = self.start(noise_set, noise_slot, counts)
         wide, local = first, embedded
         seen = [first]
         for layer in self.layers:
@@ -139,10 +145,11 @@ class EpicGenerator(nn.Module):
         z_global: int = 10,
         z_local: int = 3,
         depth: int = 2,
+        full: int = 0,
     ) -> None:
         """mean, scale [3]: of the constituents' features, (x - mean) / scale is what the network gives."""
         super().__init__()
-        self.core = EpicCore(hidden, layers, z_global, z_local, depth)
+        self.core = EpicCore(hidden, layers, z_global, z_local, depth, full)
         self.multiplicity, self.jet_pt, self.jet_eta = multiplicity, jet_pt, jet_eta
         self.calibration = Calibration()
         self.z_global, self.noise_set, self.noise_slot = z_global, z_global + 3, z_local
