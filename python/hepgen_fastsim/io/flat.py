@@ -56,6 +56,7 @@ import uproot
 from awkward.contents import ListOffsetArray, NumpyArray
 from awkward.index import Index64
 
+from hepgen_fastsim.io.baskets import Baskets
 from hepgen_fastsim.io.columns import Branch, tree_columns
 from hepgen_fastsim.io.delphes import SIDE_OBJECT
 from hepgen_fastsim.io.layout import BRANCHES, NOT_FILLED, OBJECT_BRANCHES, flat_leaves
@@ -100,21 +101,28 @@ class FlatWriter(Writer):
         )
         for leaf in NOISE:
             self._tree[leaf].compression = None
+        self._baskets = Baskets(self._tree) if Baskets.can_write(self._tree) else None
 
     def _append(self, gen: ak.Array, reco: ak.Array, objects: ak.Array | None) -> None:
         columns = tree_columns(gen, reco, objects)
-        data: dict[str, Any] = {}
+        data: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
         for name, leaves in self._leaves.items():
-            data[name + "_size"] = np.diff(columns[name].offsets)
-            data[name] = _jagged(leaves, columns[name])
-        self._tree.extend(data)
+            offsets = np.asarray(columns[name].offsets, np.int64)
+            data[name + "_size"] = np.diff(offsets), None
+            data |= {f"{name}.{leaf}": (values, offsets) for leaf, values in _flat(leaves, columns[name]).items()}
+        if self._baskets is not None:
+            self._baskets.extend(data)
+        else:
+            self._tree.extend(_lists(data))
 
     def _finish(self, metadata: dict[str, Any]) -> None:
+        if self._baskets is not None:
+            self._baskets.finish()
         self._file[SIDE_OBJECT] = json.dumps(metadata)
         self._file.close()
 
     def _drop(self) -> None:
-        del self._tree, self._file
+        del self._tree, self._file, self._baskets
 
 
 def _record_type(leaves: dict[str, tuple[str, str, int | None]]) -> ak.types.Type:
@@ -122,15 +130,27 @@ def _record_type(leaves: dict[str, tuple[str, str, int | None]]) -> ak.types.Typ
     return ak.types.from_datashape("var * {" + text + "}", highlevel=False)
 
 
-def _jagged(leaves: dict[str, tuple[str, str, int | None]], branch: Branch) -> dict[str, ak.Array]:
-    """Lists of each leaf, in whatever type they come: uproot converts them to the tree's, and turns their bytes."""
-    offsets = Index64(np.asarray(branch.offsets, np.int64))
+def _flat(leaves: dict[str, tuple[str, str, int | None]], branch: Branch) -> dict[str, np.ndarray]:
+    """Numbers of each leaf, in whatever type they come."""
     out = {}
     for leaf, (kind, member, element) in leaves.items():
         column = branch.leaves.get(member)
         if column is None:
-            column = np.zeros(offsets[-1], kind)
+            column = np.zeros(branch.offsets[-1], kind)
         elif element is not None:
             column = column[:, element]
-        out[leaf] = ak.Array(ListOffsetArray(offsets, NumpyArray(column)))
+        out[leaf] = column
+    return out
+
+
+def _lists(data: dict[str, tuple[np.ndarray, np.ndarray | None]]) -> dict[str, Any]:
+    """The same as uproot takes it: records of lists, and their counters."""
+    out: dict[str, Any] = {}
+    for name, (values, offsets) in data.items():
+        if offsets is None:
+            out[name] = values
+            continue
+        branch, leaf = name.split(".")
+        layout = ListOffsetArray(Index64(offsets), NumpyArray(np.ascontiguousarray(values)))
+        out.setdefault(branch, {})[leaf] = ak.Array(layout)
     return out
