@@ -74,6 +74,10 @@ void bind_engine(py::module_& m) {
       .def("__dlpack__", &DLTensorOwner::dlpack)
       .def("__dlpack_device__", &DLTensorOwner::device);
 
+  m.def("allow_tf32", &hf::allow_tf32, py::arg("allow"),
+        "torch.backends.cuda.matmul.allow_tf32: TF32 in products of matrices on CUDA, for the whole process.");
+  m.def("tf32_allowed", &hf::tf32_allowed);
+
   py::class_<hf::Engine>(
       m, "Engine",
       "Runs a model over ragged sets, packed into batches of bounded size; safe to call from many threads.")

@@ -8,9 +8,12 @@
 #include <optional>
 #include <thread>
 
+#include "precision.hpp"
+
 namespace hepgen_fastsim {
 
 Lanes::Lanes(const Model& model, const std::vector<at::Device>& devices, Precision precision) {
+  check_precision(precision, devices);
   for (const int lane : {0, 1}) {
     for (std::size_t i = 0; i < devices.size(); ++i) {
       const auto* torch = c10::impl::getDeviceGuardImpl(devices[i].type());

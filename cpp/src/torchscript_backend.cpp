@@ -1,44 +1,18 @@
 // SPDX-License-Identifier: MIT
-#include <ATen/autocast_mode.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include "backend.hpp"
+#include "precision.hpp"
 #include "torchscript.hpp"
 
 namespace hepgen_fastsim {
 namespace {
 
-/// Autocast on this thread while alive.
-class Autocast {
- public:
-  Autocast(at::DeviceType device, bool enabled) : device_(device), enabled_(enabled) {
-    if (!enabled_) return;
-    before_ = at::autocast::is_autocast_enabled(device_);
-    dtype_ = at::autocast::get_autocast_dtype(device_);
-    at::autocast::set_autocast_enabled(device_, true);
-    at::autocast::set_autocast_dtype(device_, at::kBFloat16);
-    at::autocast::increment_nesting();
-  }
-  ~Autocast() {
-    if (!enabled_) return;
-    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(device_, before_);
-    at::autocast::set_autocast_dtype(device_, dtype_);
-  }
-  Autocast(const Autocast&) = delete;
-  Autocast& operator=(const Autocast&) = delete;
-
- private:
-  at::DeviceType device_;
-  bool enabled_, before_ = false;
-  at::ScalarType dtype_ = at::kFloat;
-};
-
 class TorchScriptBackend : public Backend {
  public:
   TorchScriptBackend(const Model& model, at::Device device, Precision precision)
-      : device_(device), bfloat16_(precision == Precision::bfloat16), path_(model.path()) {
+      : device_(device), precision_(precision), path_(model.path()) {
     const torch::jit::Module module = model.impl().module.deepcopy(device_);
     std::vector<std::string> methods;
     if (model.metadata().slots_drawn) methods.emplace_back("slots");
@@ -60,7 +34,7 @@ class TorchScriptBackend : public Backend {
 
  private:
   c10::IValue call(const char* method, std::vector<c10::IValue> arguments) const {
-    const Autocast autocast(device_.type(), bfloat16_);
+    const PrecisionScope scope(precision_, device_.type());
     // The profiling executor specialises on shapes; ragged batches never have the same shape twice.
     const torch::jit::GraphOptimizerEnabledGuard optimizer(false);
     try {
@@ -73,7 +47,7 @@ class TorchScriptBackend : public Backend {
   }
 
   at::Device device_;
-  bool bfloat16_;
+  Precision precision_;
   std::string path_;
   torch::jit::Module module_;
 };

@@ -21,10 +21,11 @@ from hepgen_fastsim.events import GenColumns, columns_of
 from hepgen_fastsim.geometry import bundled
 from hepgen_fastsim.registry import find_model
 
-__all__ = ["DEFAULT_MODEL", "DEFAULT_SEED", "FastSim", "simulate"]
+__all__ = ["DEFAULT_MODEL", "DEFAULT_SEED", "PRECISIONS", "FastSim", "simulate"]
 
 DEFAULT_MODEL = "delphes-cms"
 DEFAULT_SEED = 1
+PRECISIONS = ("float32", "bf16", "tf32")
 
 RECO = ("pdgid", "pt", "eta", "phi", "mass", "charge", "d0", "dz", "origin")
 
@@ -43,7 +44,10 @@ class FastSim:
         unsigned 64-bit integer; the same seed and events give the same constituents, in whatever batches, order or
         threads
     precision
-        "float32", or "bf16" (autocast around the network alone)
+        "float32"; "bf16" (autocast around the network alone); or "tf32": float32 numbers whose products of matrices a
+        GPU takes in TF32. That is a switch of the whole process in torch, off by default and never touched here:
+        `torch.backends.cuda.matmul.allow_tf32 = True` comes first, or loading raises Error. On a CPU the same as
+        "float32"
     outside
         particles outside the ranges that the model was trained on: "keep" simulates and counts them, "drop" leaves
         them out and counts them, "refuse" raises InputError
@@ -79,7 +83,7 @@ class FastSim:
     ) -> None:
         for name, value, known in (
             ("outside", outside, ("keep", "drop", "refuse")),
-            ("precision", precision, ("float32", "bf16")),
+            ("precision", precision, PRECISIONS),
         ):
             if value not in known:
                 raise InputError(f"{name} must be one of {', '.join(known)}; found '{value}'.")

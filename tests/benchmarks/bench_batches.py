@@ -3,11 +3,11 @@
 
     python tests/benchmarks/bench_batches.py
 
-Particles per batch; bfloat16 against float32, with the distances (W1) that it puts between constituents of the same
-noise, beside those between two seeds; ragged events against events padded to the longest of 64: as a dense network
-pays for it, where a row of padding goes through all layers like any other (particles of other events), and with
-neutrinos, which this network drops before its layers. The events are the top pairs and the validation events of
-HEPGEN_DATA.
+Particles per batch; bfloat16 (and TF32, where there is a GPU) against float32, with the distances (W1) that it puts
+between constituents of the same noise, beside those between two seeds; ragged events against events padded to the
+longest of 64: as a dense network pays for it, where a row of padding goes through all layers like any other (particles
+of other events), and with neutrinos, which this network drops before its layers. The events are the top pairs and the
+validation events of HEPGEN_DATA.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import awkward as ak
 import hepgen_fastsim as hf
 import numpy as np
 import pyarrow.parquet as pq
+import torch
 
 DATA = Path(os.environ.get("HEPGEN_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 GEN = {"pdgid": "gen_pdgid", "pt": "gen_pt", "eta": "gen_eta", "phi": "gen_phi"}
@@ -70,9 +71,23 @@ def precision(gen: ak.Array) -> None:
     f32, bf16 = (hf.FastSim(device="cpu", seed=1, precision=p) for p in ("float32", "bf16"))
     found = in_turn({"float32": lambda: f32(gen), "bf16": lambda: bf16(gen)})
     print(f"bf16 / float32: {found['bf16'] / found['float32']:.2f} of the time")
-    a, b, c = (observables(sim(gen)) for sim in (f32, bf16, hf.FastSim(device="cpu", seed=2)))
-    for name in a:
-        print(f"  {name:14} W1 to bf16 {w1(a[name], b[name]):8.4f}, to another seed {w1(a[name], c[name]):8.4f}")
+    moved(gen, "bf16", f32, bf16)
+    if torch.cuda.is_available():
+        wide = hf.FastSim(device="cuda", seed=1)
+        wide(gen)
+        torch.backends.cuda.matmul.allow_tf32 = True
+        for name in ("tf32", "bf16"):
+            moved(gen, name, wide, hf.FastSim(device="cuda", seed=1, precision=name))
+
+
+def moved(gen: ak.Array, name: str, wide: hf.FastSim, narrow: hf.FastSim) -> None:
+    torch.backends.cuda.matmul.allow_tf32, allowed = False, torch.backends.cuda.matmul.allow_tf32
+    a, c = observables(wide(gen)), observables(hf.FastSim(device=wide.device, seed=2)(gen))
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    b = observables(narrow(gen))
+    for column in a:
+        to_narrow, to_other = w1(a[column], b[column]), w1(a[column], c[column])
+        print(f"  {wide.device} {column:14} W1 to {name} {to_narrow:8.4f}, to another seed {to_other:8.4f}")
 
 
 def ragged(n_events: int = 640, together: int = 64) -> None:

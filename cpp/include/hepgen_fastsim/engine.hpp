@@ -56,9 +56,19 @@ struct SetBatchTensors {
 };
 
 enum class Precision {
-  float32,   ///< as the process has it: on CUDA, TF32 where the caller has allowed it to torch, never by ourselves
+  float32,   ///< never TF32 by ourselves: torch's products of matrices by cuBLAS are IEEE float32 whatever the process
+             ///< allows; those with a bias, for which torch has cuBLASLt, are so unless the process allows TF32
   bfloat16,  ///< autocast around the network; noise, counts and offsets stay float32 and int64
+  tf32,      ///< float32 numbers, products of matrices in TF32 where a GPU has it; elsewhere, CPUs included, float32
 };
+
+/// Torch's switch for TF32 in products of matrices on CUDA, torch.backends.cuda.matmul.allow_tf32. It has no form that
+/// holds for one thread or object: this changes the whole process, and nothing else in this library does. An Engine of
+/// precision tf32 on a GPU needs it on.
+HEPGEN_FASTSIM_EXPORT void allow_tf32(bool allow);
+
+/// Whether it is on. Throws Error if torch's older and newer ways to set it were mixed, as torch's products would.
+HEPGEN_FASTSIM_EXPORT bool tf32_allowed();
 
 /// Runs a model over ragged sets: packs them into batches of bounded size, draws their noise, returns them in order.
 ///
@@ -78,7 +88,8 @@ class HEPGEN_FASTSIM_EXPORT Engine {
     std::int64_t batch_items = 32768;  ///< items (or slots, if those are more) given to the network at a time
   };
 
-  /// Moves the model to the devices and freezes it there. Throws Error if there is no such device.
+  /// Moves the model to the devices and freezes it there. Throws Error if there is no such device, or for tf32 on a GPU
+  /// in a process that does not allow it.
   explicit Engine(Model model);
   Engine(Model model, Config config);
   ~Engine();
