@@ -10,14 +10,14 @@ The file is split into training, validation and test jets by ``training.data.jet
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from training.jet_gan import JetGanConfig, JetGanTask
+from training.jet_gan import JetGanConfig, JetGanTask, squared_width
 from training.networks.epic_gan import EpicDiscriminator, EpicGenerator
 from training.networks.jet_draws import Multiplicity, Quantiles, scott
 
@@ -35,6 +35,7 @@ class EpicGanConfig(JetGanConfig):
     z_local: int = field(default=3, metadata={"help": "noise per constituent"})
     depth: int = field(default=2, metadata={"help": "fully connected layers of an EPiC layer per constituent"})
     told: int = field(default=0, metadata={"help": "1: the network is told the multiplicity, and if the jet was cut"})
+    widen: int = field(default=0, metadata={"help": "1: map the jets' widths onto those of the training jets"})
     kernel: int = field(default=1, metadata={"help": "1: multiplicity from a kernel density; 0: as counted"})
     spread: float = field(default=5.0, metadata={"help": "standard deviation of the standardised features"})
 
@@ -120,6 +121,9 @@ class EpicGanTask(JetGanTask):
         everything = torch.ones_like(batch[..., 0])  # [B, N]
         real, made = (jets.float() * self.model.scale + self.model.mean for jets in (batch, fake))
         return self.guided((real, everything), (made, everything)) | self.excess
+
+    def maps(self, model: Any) -> list[tuple[Any, Callable[[Tensor, Tensor], Tensor]]]:
+        return super().maps(model) + ([(model.widening, squared_width)] if self.config.widen else [])
 
     def metadata(self) -> dict[str, Any]:
         return self.describe([], {}, "linear")

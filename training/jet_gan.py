@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,13 @@ def summed_pt(features: Tensor, offsets: Tensor) -> Tensor:
     """Sum of pt_rel [B] of jets."""
     ends = torch.cat([features.new_zeros(1, dtype=torch.float64), features[:, 2].double().cumsum(0)])
     return (ends[offsets[1:]] - ends[offsets[:-1]]).float()
+
+
+def squared_width(features: Tensor, offsets: Tensor) -> Tensor:
+    """Mean squared distance from the axis [B], weighted by pt_rel, of jets; 0 for an empty one."""
+    weighted = features[:, :2].square().sum(1) * features[:, 2]
+    wide = summed_pt(torch.cat([features[:, :2], weighted.unsqueeze(1)], 1), offsets)
+    return wide / summed_pt(features, offsets).clamp(min=1e-9)
 
 
 @torch.no_grad()
@@ -161,7 +168,6 @@ class JetGanTask(AdversarialTask):
         self.kinematics = kinematics(config.data, "train", limit)
         self.val_kinematics = kinematics(config.val, "val")
         self.judge_jets = Judge(self.val, self.train, config.judged)
-        self.train_pt = summed_pt(self.train.features, self.train.offsets)
 
     def limits(self) -> Limits:
         """The limits of generated jets, from the training jets."""
@@ -175,10 +181,12 @@ class JetGanTask(AdversarialTask):
             self.excess["excess"] = _EXCESS * self.model.limits.excess(items, present, index, n_jets)
 
     def begin(self) -> None:
-        """Begin with the weights of another training, if one is named: averages, optimisers and tables are its own."""
+        """Begin with the weights of another training, if one is named, the averaged ones that it chose: optimisers and
+        tables are its own."""
         if self.config.start == Path():
             return
-        modules = torch.load(self.config.start, weights_only=True, map_location=self.config.device)["modules"]
+        state = torch.load(self.config.start, weights_only=True, map_location=self.config.device)
+        modules = state["modules"] | {"model": state["best"]["weights"]}
         for name, module in self.modules().items():
             weights = {key: modules[name][key] for key, _ in module.named_parameters()}
             module.load_state_dict(module.state_dict() | weights)
@@ -242,28 +250,37 @@ class JetGanTask(AdversarialTask):
     def judged_conditions(self) -> Tensor | None:
         return self.conditions(self.val_kinematics[: self.judge_jets.n])
 
+    def maps(self, model: Any) -> list[tuple[Any, Callable[[Tensor, Tensor], Tensor]]]:
+        """The calibrations of ``model`` that are wanted, each with the observable of jets that it maps."""
+        return [(model.calibration, summed_pt)] if self.config.calibrate else []
+
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:
         model = model.eval()
         n, conditions = self.judge_jets.n, self.judged_conditions()
-        if self.config.calibrate:
-            model.calibration.reset()
+        maps = self.maps(model)
+        for calibration, _ in maps:
+            calibration.reset()
+        if maps:
             features, offsets, _ = generate(model, n, 4242, conditions)
-            total = summed_pt(features, offsets)
-            if torch.isfinite(total).all():
-                model.calibration.fit(total, self.train_pt)
+            for calibration, observable in maps:
+                values = observable(features, offsets)
+                if torch.isfinite(values).all():
+                    calibration.fit(values, observable(self.train.features, self.train.offsets))
         features, offsets, _ = generate(model, n, 1234, conditions)
         return self.judge_jets(features, offsets)
 
     def report(self, path: Path) -> dict[str, Any]:
-        """Floors of the validation, and its figures before and after the calibration of the summed pt_rel."""
+        """Floors of the validation, and its figures before and after the calibrations."""
         model = torch.jit.load(str(path))
         n, conditions = self.judge_jets.n, self.judged_conditions()
         found: dict[str, Any] = {"jets": n, "floors": self.judge_jets.floors}
         after = self.judge_jets(*generate(_Sized(model, self.model), n, 77, conditions)[:2])
-        found["calibrated" if self.config.calibrate else "uncalibrated"] = after
-        if self.config.calibrate:
-            model.calibration.reset()
+        maps = self.maps(model)
+        found["calibrated" if maps else "uncalibrated"] = after
+        if maps:
+            for calibration, _ in maps:
+                calibration.reset()
             found["uncalibrated"] = self.judge_jets(*generate(_Sized(model, self.model), n, 77, conditions)[:2])
         return {"validation_report": found}
 

@@ -16,7 +16,7 @@ from training import epic_latents, train
 from training.data.jets import Jets
 from training.epic_gan import EpicGanConfig, EpicGanTask
 from training.export import read_metadata
-from training.jet_gan import as_metric, generate, harder, summed_pt
+from training.jet_gan import as_metric, generate, harder, squared_width, summed_pt
 from training.jet_guide import Guide, by_rank, energy_distance, energy_distances, observables
 from training.networks.epic_gan import EpicDiscriminator, EpicGenerator
 from training.networks.jet_draws import (
@@ -164,6 +164,22 @@ def test_calibration_maps_sums():
     assert float(0.9 * calibration(torch.tensor([0.9]))[0]) == pytest.approx(0.75, abs=0.01)
     calibration.reset()
     assert torch.allclose(calibration(torch.tensor([0.3, 0.9])), torch.ones(2))
+
+
+def test_widths_are_mapped_too():
+    model, noise = made(), torch.randn(2000, 13)
+    jets = call(model, noise)[2]
+    before = squared_width(jets[0], jets[2])
+    first = jets[0][: jets[2][1]]
+    by_hand = (first[:, :2].square().sum(1) * first[:, 2]).sum() / first[:, 2].sum()
+    assert before[0].item() == pytest.approx(by_hand.item(), rel=1e-4)
+    wanted = 0.01 + 0.02 * torch.rand(5000, generator=torch.Generator().manual_seed(1))
+    model.widening.fit(before, wanted)
+    mapped = call(model, noise)[2]
+    after = squared_width(mapped[0], mapped[2])
+    assert torch.equal(mapped[0][:, 2], jets[0][:, 2])
+    assert torch.allclose(after.quantile(torch.tensor([0.1, 0.5, 0.9])), torch.tensor([0.012, 0.02, 0.028]), atol=1e-3)
+    assert (after.argsort() == before.argsort()).float().mean() > 0.9
 
 
 def test_jets_are_sorted_and_above_the_floor():
@@ -316,11 +332,12 @@ def test_a_training_begins_with_the_networks_of_another(tmp_path):
     given = ["epic-gan", "--data", data, "--val", data, "--hidden", "8", "--layers", "1", "--batch", "16"]
     given += ["--share", "0.16", "--judged", "40"]
     train.main([*given, "--epochs", "1", "--out", str(out)])
-    kept = torch.load(tmp_path / "first.pt.checkpoint", weights_only=True)["modules"]
+    state = torch.load(tmp_path / "first.pt.checkpoint", weights_only=True)
+    kept = state["modules"] | {"model": state["best"]["weights"]}
     _, config, changed = train.parse([*given, "--out", str(tmp_path / "m.pt"), "--start", f"{out}.checkpoint"])
     assert f"--start {out}.checkpoint" in changed
     for name, module in EpicGanTask(config).modules().items():
-        assert all(torch.equal(value, kept[name][key]) for key, value in module.state_dict().items())
+        assert all(torch.equal(value, kept[name][key]) for key, value in module.named_parameters())
     config.start = type(config.start)()
     fresh = EpicGanTask(config).modules()["model"].state_dict()
     assert not all(torch.equal(value, kept["model"][key]) for key, value in fresh.items())
@@ -393,7 +410,8 @@ def test_latents_and_the_guide_in_training(tmp_path, capsys):
     data, out = str(write(tmp_path / "jets.parquet")), tmp_path / "toy.pt"
     given = ["epic-gan", "--data", data, "--val", data, "--out", str(out), "--name", "toy", "--epochs", "1"]
     given += ["--batch", "16", "--share", "0.16", "--hidden", "8", "--layers", "2", "--judge_layers", "0"]
-    train.main([*given, "--judged", "40", "--guide", "1"])
+    train.main([*given, "--judged", "40", "--guide", "1", "--widen", "1"])
+    assert {"calibrated", "uncalibrated"} <= set(read_metadata(out)["metrics"]["validation_report"])
     history = torch.load(tmp_path / "toy.pt.checkpoint", weights_only=True)["history"]
     assert math.isfinite(history[0]["guide"])
     epic_latents.main(["--model", str(out), "--jets", "50", "--picture", str(tmp_path / "l.png")])
