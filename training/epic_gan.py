@@ -10,14 +10,15 @@ The file is split into training, validation and test jets by ``training.data.jet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from training.jet_gan import JetGanConfig, JetGanTask, squared_width
+from training.jet_gan import JetGanConfig, JetGanTask
+from training.jet_guide import Moments
 from training.networks.epic_gan import EpicDiscriminator, EpicGenerator
 from training.networks.jet_draws import Multiplicity, Quantiles, scott
 
@@ -35,7 +36,9 @@ class EpicGanConfig(JetGanConfig):
     z_local: int = field(default=3, metadata={"help": "noise per constituent"})
     depth: int = field(default=2, metadata={"help": "fully connected layers of an EPiC layer per constituent"})
     told: int = field(default=0, metadata={"help": "1: the network is told the multiplicity, and if the jet was cut"})
-    widen: int = field(default=0, metadata={"help": "1: map the jets' widths onto those of the training jets"})
+    moments: float = field(
+        default=0.0, metadata={"help": "weight, within the guide, of first and second moments over many steps"}
+    )
     kernel: int = field(default=1, metadata={"help": "1: multiplicity from a kernel density; 0: as counted"})
     spread: float = field(default=5.0, metadata={"help": "standard deviation of the standardised features"})
 
@@ -72,6 +75,10 @@ class EpicGanTask(JetGanTask):
         self.begin()
         common = max(self.by_size, key=len)[:1000]
         self.make_guide(common * self.model.scale + self.model.mean, torch.ones_like(common[..., 0]))
+        if self.guide is not None and config.moments > 0:
+            parts = (part for jets in self.by_size for part in jets.split(2000))
+            real = (part * self.model.scale + self.model.mean for part in parts)
+            self.guide.moments = Moments(torch.cat([self.guide.polynomials(jets) for jets in real]))
 
     def _by_size(self, features: Tensor) -> list[Tensor]:
         """Jets [n, N, 3] for every multiplicity N that occurs."""
@@ -120,10 +127,12 @@ class EpicGanTask(JetGanTask):
     def extra(self, fake: Tensor, batch: Tensor) -> dict[str, Tensor]:
         everything = torch.ones_like(batch[..., 0])  # [B, N]
         real, made = (jets.float() * self.model.scale + self.model.mean for jets in (batch, fake))
-        return self.guided((real, everything), (made, everything)) | self.excess
-
-    def maps(self, model: Any) -> list[tuple[Any, Callable[[Tensor, Tensor], Tensor]]]:
-        return super().maps(model) + ([(model.widening, squared_width)] if self.config.widen else [])
+        losses = self.guided((real, everything), (made, everything)) | self.excess
+        if "guide" in losses and self.guide is not None and self.guide.moments is not None:
+            with torch.autocast(batch.device.type, enabled=False):
+                moments = self.guide.moments(self.guide.polynomials(made))
+            losses["guide"] = losses["guide"] + self.config.guide * self.config.moments * moments
+        return losses
 
     def metadata(self) -> dict[str, Any]:
         return self.describe([], {}, "linear")

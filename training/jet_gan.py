@@ -83,13 +83,6 @@ def summed_pt(features: Tensor, offsets: Tensor) -> Tensor:
     return (ends[offsets[1:]] - ends[offsets[:-1]]).float()
 
 
-def squared_width(features: Tensor, offsets: Tensor) -> Tensor:
-    """Mean squared distance from the axis [B], weighted by pt_rel, of jets; 0 for an empty one."""
-    weighted = features[:, :2].square().sum(1) * features[:, 2]
-    wide = summed_pt(torch.cat([features[:, :2], weighted.unsqueeze(1)], 1), offsets)
-    return wide / summed_pt(features, offsets).clamp(min=1e-9)
-
-
 @torch.no_grad()
 def generate(
     model: Any, n: int, seed: int, conditions: Tensor | None = None, chunk: int = 1000

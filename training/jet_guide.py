@@ -109,6 +109,29 @@ def by_rank(jets: Tensor, mask: Tensor) -> Tensor:
     return torch.cat([eta, phi, distance, pt, (pt.clamp(min=0.0) + 1e-3).log()], 1)
 
 
+class Moments:
+    """First and second moments of values [n, C] of generated against real sets, as they are over many steps.
+
+    A batch says little on the tails, where a hundredth of the sets makes most of a second moment. Its moments enter
+    running means, and what these are off by is the weight of the batch's own gradient: that of a comparison of as many
+    sets as the running means hold.
+    """
+
+    def __init__(self, real: Tensor, decay: float = 0.99) -> None:
+        self.decay, self.real = decay, self._of(real)  # [2 C]
+        self.running = self.real.clone()
+
+    def _of(self, values: Tensor) -> Tensor:
+        return torch.cat([values.mean(0), values.square().mean(0)])
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """The loss of generated values [n, C]: its gradient counts, its size does not."""
+        found = self._of(values)
+        self.running.lerp_(found.detach(), 1.0 - self.decay)
+        off = (self.running - self.real) / self.real.clamp(min=1e-9)  # [2 C]
+        return (off.clamp(-1.0, 1.0) * (found - found.detach()) / self.real.clamp(min=1e-9)).mean()
+
+
 class Guide:
     """Compares generated with real jets by their observables, each in units of its spread in ``jets``."""
 
@@ -116,8 +139,13 @@ class Guide:
         """Real jets [B, N, 3] with mask [B, N]: the scale of each observable is taken from them."""
         found = observables(jets, mask)
         self.mean, self.scale = found.mean(0), found.std(0).clamp(min=1e-6)
+        self.moments: Moments | None = None
         ranked = by_rank(jets, mask).unflatten(1, (5, -1))  # [B, 5, N]
         self.rank_scale = ranked.std(0).clamp(min=1e-4)  # [5, N]
+
+    def polynomials(self, jets: Tensor) -> Tensor:
+        """The six flow polynomials [B, 6] of jets [B, N, 3], in units of their spread."""
+        return observables(jets, torch.ones_like(jets[..., 0]))[:, -6:] / self.scale[-6:]
 
     def __call__(self, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor], points: int = 256) -> Tensor:
         """The loss of (jets [B, N, 3], mask [B, N]) of each kind: the mean over the observables of their distances,

@@ -16,8 +16,8 @@ from training import epic_latents, train
 from training.data.jets import Jets
 from training.epic_gan import EpicGanConfig, EpicGanTask
 from training.export import read_metadata
-from training.jet_gan import as_metric, generate, harder, squared_width, summed_pt
-from training.jet_guide import Guide, by_rank, energy_distance, energy_distances, observables
+from training.jet_gan import as_metric, generate, harder, summed_pt
+from training.jet_guide import Guide, Moments, by_rank, energy_distance, energy_distances, observables
 from training.networks.epic_gan import EpicDiscriminator, EpicGenerator
 from training.networks.jet_draws import (
     Calibration,
@@ -164,22 +164,6 @@ def test_calibration_maps_sums():
     assert float(0.9 * calibration(torch.tensor([0.9]))[0]) == pytest.approx(0.75, abs=0.01)
     calibration.reset()
     assert torch.allclose(calibration(torch.tensor([0.3, 0.9])), torch.ones(2))
-
-
-def test_widths_are_mapped_too():
-    model, noise = made(), torch.randn(2000, 13)
-    jets = call(model, noise)[2]
-    before = squared_width(jets[0], jets[2])
-    first = jets[0][: jets[2][1]]
-    by_hand = (first[:, :2].square().sum(1) * first[:, 2]).sum() / first[:, 2].sum()
-    assert before[0].item() == pytest.approx(by_hand.item(), rel=1e-4)
-    wanted = 0.01 + 0.02 * torch.rand(5000, generator=torch.Generator().manual_seed(1))
-    model.widening.fit(before, wanted)
-    mapped = call(model, noise)[2]
-    after = squared_width(mapped[0], mapped[2])
-    assert torch.equal(mapped[0][:, 2], jets[0][:, 2])
-    assert torch.allclose(after.quantile(torch.tensor([0.1, 0.5, 0.9])), torch.tensor([0.012, 0.02, 0.028]), atol=1e-3)
-    assert (after.argsort() == before.argsort()).float().mean() > 0.9
 
 
 def test_jets_are_sorted_and_above_the_floor():
@@ -392,6 +376,19 @@ def test_guide_is_zero_for_the_same_distribution_and_by_hand():
     assert (moved.grad[..., 0] * moved[..., 0]).sum() > 0
 
 
+def test_moments_over_many_steps_weigh_the_gradient_of_a_batch():
+    generator = torch.Generator().manual_seed(6)
+    moments = Moments(1.0 + torch.rand(20_000, 2, generator=generator), decay=0.9)
+    width = torch.tensor([1.5, 1.0], requires_grad=True)  # the first column is too wide
+    for _ in range(60):
+        batch = (1.0 + torch.rand(64, 2, generator=generator)) * width
+        loss = moments(batch)
+        assert loss.item() == 0.0
+    (gradient,) = torch.autograd.grad(loss, width)
+    assert gradient[0] > 0.1  # narrower is better
+    assert abs(gradient[1]) < 0.2 * gradient[0]
+
+
 def test_observables_by_hand():
     # two constituents of pt 0.5, back to back at eta = +-0.3: m^2 = 4 pt^2 sinh^2(0.3), width 0.3
     jet = torch.tensor([[[0.3, 0.0, 0.5], [-0.3, 0.0, 0.5], [5.0, 5.0, 9.0]]])
@@ -410,7 +407,7 @@ def test_latents_and_the_guide_in_training(tmp_path, capsys):
     data, out = str(write(tmp_path / "jets.parquet")), tmp_path / "toy.pt"
     given = ["epic-gan", "--data", data, "--val", data, "--out", str(out), "--name", "toy", "--epochs", "1"]
     given += ["--batch", "16", "--share", "0.16", "--hidden", "8", "--layers", "2", "--judge_layers", "0"]
-    train.main([*given, "--judged", "40", "--guide", "1", "--widen", "1"])
+    train.main([*given, "--judged", "40", "--guide", "1", "--calibrate", "1", "--moments", "1"])
     assert {"calibrated", "uncalibrated"} <= set(read_metadata(out)["metrics"]["validation_report"])
     history = torch.load(tmp_path / "toy.pt.checkpoint", weights_only=True)["history"]
     assert math.isfinite(history[0]["guide"])

@@ -151,7 +151,7 @@ class EpicGenerator(nn.Module):
         super().__init__()
         self.core = EpicCore(hidden, layers, z_global, z_local, depth, full)
         self.multiplicity, self.jet_pt, self.jet_eta = multiplicity, jet_pt, jet_eta
-        self.calibration, self.widening = Calibration(), Calibration(201)
+        self.calibration = Calibration()
         self.z_global, self.noise_set, self.noise_slot = z_global, z_global + 3, z_local
         self.limits = limits
         self.register_buffer("mean", mean)
@@ -175,14 +175,10 @@ class EpicGenerator(nn.Module):
         return output.float() * self.scale + self.mean  # [T, 3]
 
     def calibrated(self, items: Tensor, index: Tensor, n_sets: int) -> Tensor:
-        """Constituents [T, 3] with their summed pt_rel, and the jet's squared width (the mean squared distance from
-        the axis, weighted by pt_rel), mapped onto those of the training jets, as far as the maps are fitted."""
-        squares = items[:, :2].square().sum(1) * items[:, 2]  # [T]
-        sums = segment_sum(torch.stack([squares, items[:, 2]], 1), index, n_sets)  # [B, 2]
-        factor = self.calibration(sums[:, 1])  # [B]
-        wider = self.widening(sums[:, 0] / sums[:, 1].clamp(min=1e-9)).sqrt()  # [B]
+        """Constituents [T, 3] with their summed pt_rel mapped onto that of the training jets."""
+        factor = self.calibration(segment_sum(items[:, 2:], index, n_sets).squeeze(1))  # [B]
         pt = (items[:, 2] * factor[index]).clamp(min=self.limits.floor)
-        return torch.cat([items[:, :2] * wider[index].unsqueeze(1), pt.unsqueeze(1)], 1)
+        return torch.cat([items[:, :2], pt.unsqueeze(1)], 1)
 
     def forward(
         self,
