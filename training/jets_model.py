@@ -29,11 +29,13 @@ from training.data.jets import CONSTITUENT, Jets
 from training.export import export, read_metadata
 from training.jet_gan import Judge, generate
 from training.networks.jet_chain import MISSING, JetChain
+from training.networks.jet_share import MassShare, massless_square
 from training.networks.jets import LARGEST, NOISE_SET, NOISE_SLOT, JetGenerator, teach
 from training.task import Config, Task, columns
 
 CLASSES = ("gluon", "quark", "top")
 _WHOLE = ("jet_pt", "jet_eta", "jet_mass", "n_const")
+BATCH_ITEMS = 2**18  #: constituents in a call: the network goes through jets step by step, and wants many at a time
 _BINS = 20  # batches that are sorted by multiplicity together
 
 
@@ -234,6 +236,7 @@ class JetsTask(Task):
             "slots": "drawn",
             "noise": {"set": NOISE_SET, "slot": NOISE_SLOT},
             "cost": "linear",
+            "batch_items": BATCH_ITEMS,
             "domain": {
                 "features": {},
                 "codes": {},
@@ -249,21 +252,49 @@ def network_of(state: Mapping[str, Tensor]) -> JetGenerator:
     """The network of a state dictionary, in the sizes that its tensors have."""
     layers = sum(name.endswith("give.weight") for name in state)
     model = JetGenerator(state["enter.weight"].size(0), state["layers.0.give.weight"].size(0), layers)
-    model.load_state_dict(state)
+    older = {name: value for name, value in model.state_dict().items() if name.startswith("share.")}
+    model.load_state_dict({**older, **state})
     return model.eval()
 
 
-def separate(path: Path, data: Path, out: Path) -> list[Path]:
-    """A trained model of three classes as one file per class, with its own domain; ``data``: folder of the jets."""
+@torch.no_grad()
+def fit_shares(model: JetGenerator, data: Path, draws: int = 20_000) -> None:
+    """Fit the maps of the mass shares on the training jets in the folder ``data``, against ``draws`` drawn jets of each
+    class; nothing is learnt."""
+    model.share = MassShare(len(CLASSES))  # the identity
+    sample = load(data / f"{CLASSES[0]}.parquet", "train")
+    tables = []
+    for k in range(len(CLASSES)):
+        model.kind.fill_(k)
+        mine = sample.pick(torch.nonzero(sample.jets.label == k)[:, 0])
+        drawn = generate(model, draws, 1 + k, torch.full([draws, 4], MISSING))
+        tables.append([_shares(model, *drawn, k), _shares(model, mine.jets.features, mine.jets.offsets, mine.whole, k)])
+    for k, (drawn, real) in enumerate(tables):
+        model.share.fit(k, drawn, real)
+
+
+def _shares(model: JetGenerator, items: Tensor, offsets: Tensor, whole: Tensor, kind: int) -> tuple[Tensor, Tensor]:
+    """Standardised masses and shares of the squared mass [B], of jets with whole [B, >= 3] pT, eta, mass."""
+    n = len(whole)
+    ratio = whole[:, 2] / whole[:, 0]
+    standard = (torch.log(ratio) - model.chain.mean[kind, 2]) / model.chain.spread[kind, 2]
+    owner = torch.repeat_interleave(torch.arange(n), offsets.diff())
+    return standard, massless_square(items, owner, n) / (ratio * ratio)
+
+
+def separate(path: Path, data: Path, out: Path, draws: int = 20_000) -> list[Path]:
+    """A trained model of three classes as one file per class, with its own domain, and with the shares of the mass of
+    the training jets; ``data``: their folder."""
     metadata, written = read_metadata(path), []
     out.mkdir(parents=True, exist_ok=True)
     model = network_of(torch.jit.load(str(path)).state_dict())
+    fit_shares(model, data, draws)
     for k, kind in enumerate(CLASSES):
         model.kind.fill_(k)
         table = pq.read_table(data / f"{kind}.parquet", columns=list(_WHOLE))
         rows = jet_data.part(len(table), "train").numpy()
         ranges = {name: [float(v) for v in np.quantile(table[name].to_numpy()[rows], (0, 1))] for name in _WHOLE[:3]}
-        mine = {**metadata, "name": f"{metadata['name']}-{kind}"}
+        mine = {**metadata, "name": f"{metadata['name']}-{kind}", "batch_items": BATCH_ITEMS}
         mine["domain"] = {**metadata["domain"], "conditions": {**metadata["domain"]["conditions"], **ranges}}
         files = [data / f"{name}.parquet" for name in CLASSES]
         mine["provenance"] = {
@@ -280,8 +311,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("model", type=Path, help="model of three classes, as training wrote it")
     parser.add_argument("--data", type=Path, required=True, help="folder of the jets that it was trained on")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the models of one class")
+    parser.add_argument("--draws", type=int, default=20_000, help="jets of each class that the shares are fitted on")
     options = parser.parse_args(arguments)
-    for path in separate(options.model, options.data, options.out):
+    for path in separate(options.model, options.data, options.out, options.draws):
         print(path)
 
 

@@ -21,13 +21,14 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 from training.networks.jet_chain import N_CLASSES, JetChain, mixture_draw, mixture_log_prob, plane_draw, plane_log_prob
+from training.networks.jet_share import MassShare
 
 ANCHORS = 6  #: leading constituents that components of the mixture sit on
 FREE = 8  #: further components of places
 PT_COMPONENTS = 6
 STEP = 2e-3  #: added to log(pt[i-1]/pt[i]) before its logarithm
 MOMENTS = 8  #: running sums: pT, px, py, pz, E, and pT times eta^2, phi^2, eta phi
-_MASSLESS = 0.985  #: of the squared mass, what massless constituents of the same momenta have at most (95 % of jets)
+_MASSLESS = 1.15  #: of the jet's squared mass, what constituents may reach while they are drawn: a few per cent do
 _PT_BINS, _PT_WIDTH = 56, 0.25  # of log pt_rel, from 0 down
 LARGEST = 150  #: constituents of a jet, at most
 NOISE_SET, NOISE_SLOT = 4, 5
@@ -103,6 +104,7 @@ class JetGenerator(nn.Module):
         self.pt_bins, self.pt_width, self.massless = _PT_BINS, _PT_WIDTH, _MASSLESS
         self.chain = JetChain()
         self.radius = Radius()
+        self.share = MassShare(N_CLASSES)
         self.enter = nn.Linear(_ABOUT, hidden)
         self.layers = nn.ModuleList([CausalExchange(hidden, pooled) for _ in range(layers)])
         self.pt_head = nn.Sequential(nn.Linear(hidden, 64), nn.SiLU(), nn.Linear(64, 3 * PT_COMPONENTS))
@@ -250,6 +252,11 @@ class JetGenerator(nn.Module):
         sizes = slot_offsets[1:] - slot_offsets[:-1]  # [B]
         order = torch.argsort(sizes, descending=True, stable=True)
         items = self.draw(standard[order], count[order], label, sizes[order], slot_offsets[:-1][order], noise_slot)
+        # complete jets get the mass of real ones; of others the rest is not known
+        owner = torch.repeat_interleave(torch.arange(n_sets, device=sizes.device), sizes)  # [K]
+        factor = self.share.stretch(items, owner, self.target(standard, label), standard[:, 2].contiguous(), label)
+        factor = torch.where(sizes >= count.clamp(max=self.largest), factor, torch.ones_like(factor))
+        items = torch.cat([items[:, :2] * factor[owner].unsqueeze(1), items[:, 2:]], 1)
         none = torch.full([noise_slot.size(0)], -1, dtype=torch.int64, device=noise_slot.device)
         return items, none.unsqueeze(1)[:, :0], slot_offsets, none, jet
 
