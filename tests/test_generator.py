@@ -146,3 +146,14 @@ def test_wrong_models_and_settings(test_models):
         hf.Generator(test_models / "drawn.pt", precision="half")
     with pytest.raises(hf.InputError, match="chunk"):
         hf.Generator(test_models / "drawn.pt").iterate(1, chunk=0, jet_pt=1.0)
+
+
+def test_the_model_says_how_many_items_it_wants_at_once(test_models, tmp_path):
+    path = tmp_path / "wide.pt"
+    metadata = copy.deepcopy(make_test_models.DRAWN) | {"batch_items": 7}
+    make_test_models.save(make_test_models.Drawn(), metadata, path)
+    asked, given = hf.Generator(path, seed=5, device="cpu"), hf.Generator(path, seed=5, device="cpu", batch_items=9)
+    assert (asked._config["batch_items"], given._config["batch_items"]) == (7, 9)
+    plain = hf.Generator(test_models / "drawn.pt", seed=5, device="cpu")
+    assert "batch_items" not in plain._config
+    assert ak.almost_equal(asked(N, jet_pt=1.0), plain(N, jet_pt=1.0))

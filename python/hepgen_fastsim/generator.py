@@ -42,7 +42,8 @@ class Generator:
     precision
         "float32", or "bf16" (autocast around the network alone)
     batch_items
-        items that are given to the network at once, a matter of speed and memory alone; default: the engine's
+        items that are given to the network at once, a matter of speed and memory alone; default: what the model asks
+        for (one that goes through its sets step by step is fastest with a thousand sets or more), else the engine's
 
     The model is loaded at the first use, once: objects can be pickled and sent to workers. Calls from several threads
     are safe.
@@ -74,6 +75,7 @@ class Generator:
             )
         self.seed = int(seed)
         self._config: dict[str, Any] = {"device": device, "precision": precision}
+        batch_items = self.metadata.get("batch_items") if batch_items is None else batch_items
         if batch_items is not None:
             self._config["batch_items"] = int(batch_items)
         self._lock = threading.Lock()

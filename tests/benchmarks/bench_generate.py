@@ -55,6 +55,18 @@ def best(action: Callable[[], object], repeat: int = 3) -> float:
     return min(times)
 
 
+def in_turn(actions: dict[str, Callable[[], object]], repeat: int = 5) -> dict[str, float]:
+    """Smallest CPU time of each over some rounds [s]: one after the other, so that a busy machine is busy for all."""
+    times: dict[str, list[float]] = {name: [] for name in actions}
+    for turn in range(repeat + 1):
+        for name, action in actions.items():
+            begun = time.thread_time()
+            action()
+            if turn > 0:
+                times[name].append(time.thread_time() - begun)
+    return {name: min(found) for name, found in times.items()}
+
+
 def inputs(metadata: dict, n: int) -> tuple[np.ndarray, ...]:
     """Features, codes, offsets, conditions of n sets of nothing; conditions in the middle of the domain, or missing."""
     columns = metadata["condition"]
@@ -63,10 +75,16 @@ def inputs(metadata: dict, n: int) -> tuple[np.ndarray, ...]:
     return np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int64), np.zeros(n + 1, np.int64), conditions
 
 
-def engine_time(path: Path, metadata: dict, n: int) -> float:
-    engine = core().Engine(core().Model(str(path)), device="cpu")
+def engine_call(path: Path, metadata: dict, n: int, batch: int | None = None) -> Callable[[], object]:
+    """A call of the engine for n sets, in batches of as many items as `hf.Generator` has, or of `batch`."""
+    given = {"batch_items": batch or metadata.get("batch_items")}
+    engine = core().Engine(core().Model(str(path)), device="cpu", **{k: v for k, v in given.items() if v})
     arguments = inputs(metadata, n)
-    return best(lambda: engine.run(*arguments, None, 1, 0)) / n
+    return lambda: engine.run(*arguments, None, 1, 0)
+
+
+def engine_time(path: Path, metadata: dict, n: int, batch: int | None = None) -> float:
+    return best(engine_call(path, metadata, n, batch)) / n
 
 
 def fixed(model: torch.jit.ScriptModule, metadata: dict, sizes: torch.Tensor, path: Path) -> Path:
@@ -89,7 +107,7 @@ def direct(model: torch.nn.Module, metadata: dict, sizes: torch.Tensor) -> Calla
     return call
 
 
-def bench(name: str, folder: Path, n_items: int, batches: bool) -> None:
+def bench(name: str, folder: Path, n_items: int, n_jets: int | None, batch: int | None, batches: bool) -> None:
     path = find_model(name).path
     metadata = find_model(name).metadata()
     model = torch.jit.load(str(path)).eval()
@@ -98,9 +116,10 @@ def bench(name: str, folder: Path, n_items: int, batches: bool) -> None:
     print("| N | " + " | ".join(map(str, SIZES)) + " |\n|" + "---|" * (len(SIZES) + 1))
     times = []
     for size in SIZES:
-        n = max(4, n_items // size)
+        n = n_jets or max(4, n_items // size)
+        path_fixed = fixed(model, metadata, torch.tensor([size]), folder / "fixed.pt")
         try:
-            times.append(engine_time(fixed(model, metadata, torch.tensor([size]), folder / "fixed.pt"), metadata, n))
+            times.append(engine_time(path_fixed, metadata, n, batch))
         except hf.ModelError:
             break  # a network of a largest multiplicity
     print("| µs/jet | " + " | ".join([f"{1e6 * t:.1f}" for t in times] + ["–"] * (len(SIZES) - len(times))) + " |")
@@ -110,16 +129,20 @@ def bench(name: str, folder: Path, n_items: int, batches: bool) -> None:
     print(f"\nexponent for N >= {sizes[large][0]}: {exponent:.2f}")
 
     size = 30
-    n = n_items // size
+    n = n_jets or n_items // size
     equal = torch.full([n], size)
-    engine = engine_time(fixed(model, metadata, equal[:1], folder / "fixed.pt"), metadata, n)
-    script = best(direct(model, metadata, equal)) / n
-    print(f"\nN = {size}, {n} jets: engine {1e6 * engine:.1f}, TorchScript from Python {1e6 * script:.1f} µs/jet")
+    path_fixed = fixed(model, metadata, equal[:1], folder / "fixed.pt")
+    calls = {
+        "engine": engine_call(path_fixed, metadata, n, batch or 2**30),
+        "TorchScript from Python": direct(model, metadata, equal),
+    }
     if "jets_model" in metadata["provenance"].get("separation", ""):
         from training.jets_model import network_of
 
-        eager = best(direct(network_of(model.state_dict()), metadata, equal)) / n
-        print(f"eager Python {1e6 * eager:.1f} µs/jet")
+        calls["eager Python"] = direct(network_of(model.state_dict()), metadata, equal)
+    found = in_turn(calls)
+    shown = ", ".join(f"{what} {1e6 * t / n:.1f} µs/jet ({t / found['engine']:.2f} times)" for what, t in found.items())
+    print(f"\nN = {size}, {n} jets in one batch, in turn: {shown}")
 
     if len(times) == len(SIZES):  # jets of any size
         counts = torch.from_numpy(
@@ -153,6 +176,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", help="default: all generators of jets that there are")
     parser.add_argument("--items", type=int, default=15_000, help="constituents in a call")
+    parser.add_argument("--jets", type=int, help="jets in a call, instead of a number of constituents")
+    parser.add_argument("--batch", type=int, help="constituents in a batch of the engine; default: the model's")
     parser.add_argument("--pythia", action="store_true", help="time Pythia too")
     parser.add_argument("--batches", action="store_true", help="time batch sizes too")
     options = parser.parse_args()
@@ -163,7 +188,7 @@ def main() -> None:
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            bench(name, Path(folder), options.items, options.batches)
+            bench(name, Path(folder), options.items, options.jets, options.batch, options.batches)
     if options.pythia:
         pythia()
 
