@@ -70,46 +70,13 @@ struct Rows {
   alignas(64) std::array<std::array<float, lanes>, 4> z;
 };
 
-// One binary for all processors: the widest instruction set that is there is taken. The bits do not depend on it, since
-// this file is compiled without contraction into fused multiply-adds.
-namespace baseline {
-#define HEPGEN_VECTOR_BYTES 16
-#include "random_kernel.inc"
-}  // namespace baseline
-
-using Kernel = void (*)(Rows&, std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t, std::size_t);
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#pragma GCC push_options
-#pragma GCC target("avx2")
-namespace avx2 {
-#define HEPGEN_VECTOR_BYTES 32
-#include "random_kernel.inc"
-}  // namespace avx2
-#pragma GCC pop_options
-#pragma GCC push_options
-#pragma GCC target("avx512f")
-namespace avx512 {
-#define HEPGEN_VECTOR_BYTES 64
-#include "random_kernel.inc"
-}  // namespace avx512
-#pragma GCC pop_options
-
-Kernel best_kernel() {
-  if (__builtin_cpu_supports("avx512f")) return avx512::normal_block;
-  if (__builtin_cpu_supports("avx2")) return avx2::normal_block;
-  return baseline::normal_block;
-}
-#else
-Kernel best_kernel() {
-  return baseline::normal_block;
-}
-#endif
+#define HEPGEN_KERNEL "random_kernel.inc"
+#include "every_instruction_set.inc"
 
 /// `next` fills the events and slots of the next so many rows.
 template <typename Next>
 void fill(std::uint64_t seed, std::uint32_t stream, std::size_t n_rows, std::size_t width, float* out, Next next) {
-  static const Kernel normal_block = best_kernel();
+  static const auto block = HEPGEN_WIDEST(normal_block);
   const auto k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
   Rows rows;
   for (std::size_t begin = 0; begin < n_rows; begin += lanes) {
@@ -117,7 +84,7 @@ void fill(std::uint64_t seed, std::uint32_t stream, std::size_t n_rows, std::siz
     next(rows, n);
     for (std::size_t first = 0; first < width; first += 4) {
       const std::size_t last = std::min<std::size_t>(4, width - first);
-      normal_block(rows, static_cast<std::uint32_t>(first / 4), stream, k0, k1, last);
+      block(rows, static_cast<std::uint32_t>(first / 4), stream, k0, k1, last);
       float* to = out + begin * width + first;
       for (std::size_t i = 0; i < n; ++i, to += width) {
         for (std::size_t c = 0; c < last; ++c) to[c] = rows.z[c][i];
