@@ -8,13 +8,13 @@ Zd, D0, DZ, L. See `track_leaves`; the edges of a tower's cell are in `hepgen_fa
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hepgen_fastsim.geometry import Geometry
 
-__all__ = ["CMS", "Magnet", "Path", "follow", "track_leaves"]
+__all__ = ["CMS", "Magnet", "Path", "arrival", "follow", "track_leaves"]
 
 GEV_PER_TESLA_METRE = 0.299792458
 """pT [GeV] = 0.2998 |q| B [T] r [m]."""
@@ -62,20 +62,11 @@ class Path(NamedTuple):
     length: np.ndarray
 
 
-def follow(
-    pt: np.ndarray, eta: np.ndarray, phi: np.ndarray, charge: np.ndarray, vertex: np.ndarray, magnet: Magnet = CMS
-) -> Path:
-    """Follow particles to the cylinder on which the calorimeter begins.
-
-    Parameters
-    ----------
-    pt, eta, phi, charge: float [n], GeV, rad, e
-    vertex: float [n, 3], mm
-
-    With s the turned angle, r = pt / (0.3 |q| B) and x the start, the distance from the axis is
-    rho^2(s) = rho0^2 + A (1 - cos s) + C sin s, A = 2 r (r + b), C = 2 r a; a, b: components of x along and across the
-    momentum. Particles that start outside stay where they are and keep their direction.
-    """
+def _flight(
+    pt: np.ndarray, eta: np.ndarray, phi: np.ndarray, charge: np.ndarray, vertex: np.ndarray, magnet: Magnet
+) -> tuple[Any, ...]:
+    """What `follow` begins with: who starts inside, the starts [m] (within the volume), radius, sense of rotation,
+    slope, the components a, b of the start, and the length of the path in the transverse plane [m]."""
     pt, eta, phi = (np.asarray(v, np.float64) for v in (pt, eta, phi))
     start = np.asarray(vertex, np.float64).T * 1e-3
     inside = (
@@ -96,6 +87,26 @@ def follow(
     to_barrel = np.where(discriminant > 0, 2 * half * r, np.inf)  # curlers never arrive there
     to_endcap = (magnet.half_length - np.where(slope < 0, -z, z)) / np.maximum(np.abs(slope), 1e-9)
     path = np.where(inside, np.minimum(to_barrel, to_endcap), 0.0)  # m, in the transverse plane
+
+    return inside, start, (x, y, z), r, sign, slope, a, b, path
+
+
+def follow(
+    pt: np.ndarray, eta: np.ndarray, phi: np.ndarray, charge: np.ndarray, vertex: np.ndarray, magnet: Magnet = CMS
+) -> Path:
+    """Follow particles to the cylinder on which the calorimeter begins.
+
+    Parameters
+    ----------
+    pt, eta, phi, charge: float [n], GeV, rad, e
+    vertex: float [n, 3], mm
+
+    With s the turned angle, r = pt / (0.3 |q| B) and x the start, the distance from the axis is
+    rho^2(s) = rho0^2 + A (1 - cos s) + C sin s, A = 2 r (r + b), C = 2 r a; a, b: components of x along and across the
+    momentum. Particles that start outside stay where they are and keep their direction.
+    """
+    phi = np.asarray(phi, np.float64)
+    inside, start, (x, y, z), r, sign, slope, a, b, path = _flight(pt, eta, phi, charge, vertex, magnet)
 
     def at(turned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         chord, toward = 2 * r * np.sin(0.5 * turned), phi - sign * 0.5 * turned
@@ -122,6 +133,27 @@ def follow(
     )
 
 
+def arrival(
+    pt: np.ndarray,
+    eta: np.ndarray,
+    phi: np.ndarray,
+    mass: np.ndarray,
+    charge: np.ndarray,
+    vertex: np.ndarray,
+    time: np.ndarray,
+    magnet: Magnet = CMS,
+) -> np.ndarray:
+    """TOuter of `track_leaves` alone [s]: when particles [n] reach the cylinder."""
+    *_, path = _flight(pt, eta, phi, charge, vertex, magnet)
+    return _arrival(pt, eta, mass, time, path * np.cosh(np.clip(eta, -20.0, 20.0)) * 1e3)
+
+
+def _arrival(pt: np.ndarray, eta: np.ndarray, mass: np.ndarray, time: np.ndarray, length: np.ndarray) -> np.ndarray:
+    momentum = np.asarray(pt, np.float64) * np.cosh(np.clip(eta, -20.0, 20.0))
+    energy = np.sqrt(momentum**2 + np.asarray(mass, np.float64) ** 2)
+    return time + length * energy / np.maximum(momentum, 1e-12) / C_LIGHT
+
+
 def track_leaves(
     pt: np.ndarray,
     eta: np.ndarray,
@@ -137,15 +169,13 @@ def track_leaves(
     pt, eta, phi, mass, charge of the particles [GeV, rad, e]; vertex [n, 3] mm, time [n] s. Lengths in mm, TOuter in s.
     """
     path = follow(pt, eta, phi, charge, vertex, magnet)
-    momentum = np.asarray(pt, np.float64) * np.cosh(np.clip(eta, -20.0, 20.0))
-    energy = np.sqrt(momentum**2 + np.asarray(mass, np.float64) ** 2)
     return {
         "EtaOuter": path.eta_out,
         "PhiOuter": path.phi_out,
         "XOuter": path.x_out,
         "YOuter": path.y_out,
         "ZOuter": path.z_out,
-        "TOuter": time + path.length * energy / np.maximum(momentum, 1e-12) / C_LIGHT,
+        "TOuter": _arrival(pt, eta, mass, time, path.length),
         "Xd": path.x_d,
         "Yd": path.y_d,
         "Zd": path.z_d,

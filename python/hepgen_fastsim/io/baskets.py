@@ -84,7 +84,7 @@ class Baskets:
         buffer = self._buffer
         buffer[_DATA : _DATA + n_bytes].view(kind)[:] = values
         buffer[_DATA + n_bytes : _DATA + raw_size] = np.frombuffer(tail, np.uint8)
-        raw = memoryview(buffer)[_DATA : _DATA + raw_size]
+        raw = buffer[_DATA : _DATA + raw_size]
         packed = compress(raw, datum["compression"])
         size = key_size + len(packed)
         place = self._tree._freesegments.allocate(size)
@@ -92,7 +92,7 @@ class Baskets:
         key += names + _BASKET.pack(3, 32000, what, n_entries, last) + b"\x00"
         if packed is raw:  # the key goes before it, and the whole to the file as it is
             buffer[_DATA - key_size : _DATA] = np.frombuffer(key, np.uint8)
-            self._sink.write(place, memoryview(buffer)[_DATA - key_size : _DATA + raw_size])
+            self._sink.write(place, buffer[_DATA - key_size : _DATA + raw_size])
         else:
             self._sink.write(place, key + packed)
         datum["fTotBytes"] += key_size + raw_size

@@ -194,7 +194,9 @@ def _constituents(
     uids = np.zeros(len(kind), np.int64)
     known = c["origin"] >= 0
     particle = np.where(known, gen_offsets[event] + c["origin"], 0)  # row in `truth`
-    outer = None if detector is None else positions.of_particles(truth, particle, known, detector)
+    outer, times = (
+        (None, None) if detector is None else positions.of_particles(truth, particle, known, kind == 0, detector)
+    )
     out = {}
     for number, branch in enumerate(CONSTITUENTS):
         row = np.flatnonzero(kind == number)
@@ -202,12 +204,12 @@ def _constituents(
         counts = np.bincount(event[row], minlength=n_events)
         bounds = np.concatenate([[0], np.cumsum(counts)])
         leaves = _track(own, truth, particle[row], known[row]) if number == 0 else _tower(own, number == 1)
-        if detector is not None and outer is not None:
+        if detector is not None and outer is not None and times is not None:
             if number == 0:
-                leaves |= {leaf: values[row] for leaf, values in outer.items()}
+                leaves |= outer
             else:
                 leaves |= positions.tower_leaves(own["eta"], own["phi"], number - 1, detector)
-                leaves["T"] = outer["TOuter"][row]
+                leaves["T"] = times[row]
         uids[row] = leaves["fUniqueID"] = _within(bounds) + 1 + np.repeat(uid, counts)
         leaves["Particle"] = own["origin"]
         leaves["HardEnergyFraction"] = np.ones(len(row), np.float32)
@@ -216,7 +218,7 @@ def _constituents(
             leaf = "Particle" if number == 0 else "Particles"
             out[branch].references[leaf] = _single(own["origin"] + 1, own["origin"] >= 0)
         uid = uid + counts
-    return out, (offsets, uids), None if outer is None else outer["TOuter"]
+    return out, (offsets, uids), times
 
 
 def _track(

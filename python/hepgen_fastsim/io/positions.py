@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from hepgen_fastsim import geometry
-from hepgen_fastsim.helix import C_LIGHT, Magnet, track_leaves
+from hepgen_fastsim.helix import C_LIGHT, Magnet, arrival, track_leaves
 
 __all__ = ["OUTER", "known_geometry", "of_particles", "surface", "tower_leaves"]
 
@@ -29,28 +29,41 @@ def known_geometry(name: str) -> geometry.Geometry:
 
 
 def of_particles(
-    truth: dict[str, np.ndarray], row: np.ndarray, known: np.ndarray, detector: geometry.Geometry
-) -> dict[str, np.ndarray]:
-    """`OUTER` of constituents [n]: of GEN particles at `row` [n] of `truth`, 0 where they are not `known` [n]."""
-    out = {name: np.zeros(len(row), np.float32) for name in OUTER}
-    magnet, chosen = Magnet.of(detector), np.flatnonzero(known)
-    for start in range(0, len(chosen), _BLOCK):
-        rows = chosen[start : start + _BLOCK]
-        t = {name: truth[name][row[rows]] for name in ("px", "py", "pz", "mass", "charge", "vx", "vy", "vz", "vt")}
-        pt = np.sqrt(t["px"] ** 2 + t["py"] ** 2)
-        found = track_leaves(
-            pt,
-            np.arcsinh(t["pz"] / np.maximum(pt, 1e-300)),
-            np.arctan2(t["py"], t["px"]),
-            t["mass"],
-            t["charge"],
-            np.stack([t["vx"], t["vy"], t["vz"]], axis=1),
-            t["vt"] / C_LIGHT,
-            magnet,
-        )
-        for name, values in out.items():
-            values[rows] = found[name]
-    return out
+    truth: dict[str, np.ndarray], row: np.ndarray, known: np.ndarray, track: np.ndarray, detector: geometry.Geometry
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """`OUTER` of those constituents that are a `track` [n], and TOuter of all [n]: of GEN particles at `row` [n] of
+    `truth`, 0 where they are not `known` [n]."""
+    magnet, place = Magnet.of(detector), np.cumsum(track) - 1  # of each track in `out`
+    out = {name: np.zeros(int(track.sum()), np.float32) for name in OUTER}
+    times = np.zeros(len(row), np.float32)
+    for chosen in (track, ~track):
+        index = np.flatnonzero(known & chosen)
+        for start in range(0, len(index), _BLOCK):
+            rows = index[start : start + _BLOCK]
+            paths = _arguments(truth, row[rows])
+            if chosen is not track:
+                times[rows] = arrival(*paths, magnet)
+                continue
+            found = track_leaves(*paths, magnet)
+            times[rows] = found["TOuter"]
+            for name, values in out.items():
+                values[place[rows]] = found[name]
+    return out, times
+
+
+def _arguments(truth: dict[str, np.ndarray], row: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What `track_leaves` takes of particles."""
+    t = {name: truth[name][row] for name in ("px", "py", "pz", "mass", "charge", "vx", "vy", "vz", "vt")}
+    pt = np.sqrt(t["px"] ** 2 + t["py"] ** 2)
+    return (
+        pt,
+        np.arcsinh(t["pz"] / np.maximum(pt, 1e-300)),
+        np.arctan2(t["py"], t["px"]),
+        t["mass"],
+        t["charge"],
+        np.stack([t["vx"], t["vy"], t["vz"]], axis=1),
+        t["vt"] / C_LIGHT,
+    )
 
 
 def surface(eta: np.ndarray, phi: np.ndarray, detector: geometry.Geometry) -> dict[str, np.ndarray]:

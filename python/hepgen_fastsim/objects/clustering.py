@@ -112,7 +112,7 @@ def cluster(columns: Any, jets: GenJets | None, rows: np.ndarray | None = None) 
     Parameters
     ----------
     columns
-        px, py, pz, energy, offsets of constituents or particles
+        constituents or particles
     jets
         algorithm, radius and pt_min
     rows
@@ -122,7 +122,7 @@ def cluster(columns: Any, jets: GenJets | None, rows: np.ndarray | None = None) 
     rows = np.arange(len(columns.px)) if rows is None else rows
     if len(rows) == 0 or jets is None:
         return none(n_events)
-    momenta = [getattr(columns, name)[rows] for name in ("px", "py", "pz", "energy")]
+    momenta = columns.momenta(rows)
     inputs = np.searchsorted(rows, offsets)
     px, py, pz, energy, jet_offsets, members, member_of = core().cluster(
         *momenta, inputs, jets.algorithm, jets.radius, jets.pt_min

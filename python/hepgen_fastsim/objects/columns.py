@@ -49,6 +49,10 @@ class _Columns:
     def event(self) -> np.ndarray:
         return owners(self.offsets)
 
+    def momenta(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """px, py, pz, energy of some rows."""
+        return self.px[rows], self.py[rows], self.pz[rows], self.energy[rows]
+
 
 @dataclass
 class Constituents(_Columns):
@@ -81,9 +85,16 @@ class Constituents(_Columns):
 
 
 @dataclass
-class Particles(_Columns):
-    """GEN particles of all events of a batch; `m1`, `m2`, `d1` rows within their event, -1 for none."""
+class Particles:
+    """GEN particles of all events of a batch: px, py, pz, mass [GeV], float64 [n]; `offsets` int64 [n_events + 1];
+    `m1`, `m2`, `d1`, `d2` rows within their event, -1 for none. What few particles are asked for is computed for them
+    alone."""
 
+    px: np.ndarray
+    py: np.ndarray
+    pz: np.ndarray
+    mass: np.ndarray
+    offsets: np.ndarray
     pdgid: np.ndarray
     status: np.ndarray
     charge: np.ndarray
@@ -91,6 +102,15 @@ class Particles(_Columns):
     m2: np.ndarray
     d1: np.ndarray
     d2: np.ndarray
+
+    @cached_property
+    def event(self) -> np.ndarray:
+        return owners(self.offsets)
+
+    def momenta(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """px, py, pz, energy of some particles."""
+        px, py, pz, mass = self.px[rows], self.py[rows], self.pz[rows], self.mass[rows]
+        return px, py, pz, np.sqrt(px**2 + py**2 + pz**2 + mass**2)
 
     @cached_property
     def code(self) -> np.ndarray:
@@ -103,18 +123,6 @@ class Particles(_Columns):
         rows = np.flatnonzero((self.code <= GLUON) & (self.status != 1))
         code = self.code[rows]
         return rows[((code >= 1) & (code <= 5)) | (code == GLUON)]
-
-    @cached_property
-    def pt(self) -> np.ndarray:
-        return np.hypot(self.px, self.py)
-
-    @cached_property
-    def eta(self) -> np.ndarray:
-        return eta_of(self.pt, self.pz)
-
-    @cached_property
-    def phi(self) -> np.ndarray:
-        return np.arctan2(self.py, self.px)
 
     def polar(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """pt, eta, phi of some particles."""
@@ -143,7 +151,7 @@ def particles(gen: GenColumns) -> Particles:
         px=px,
         py=py,
         pz=pz,
-        energy=np.sqrt(px**2 + py**2 + pz**2 + mass**2),
+        mass=mass,
         offsets=gen.offsets,
         pdgid=pdgid,
         status=c.get("status", np.ones(n, np.int32)),

@@ -30,7 +30,7 @@ def contents(jets: JetList, inputs: Constituents | Particles) -> dict[str, np.nd
     ehad_over_eem          energy of neutral hadrons over that of photons; 999.9 without photons
     """
     member, of = jets.members, jets.member_of
-    energy, charge = inputs.energy[member], inputs.charge[member]
+    (*_, energy), charge = inputs.momenta(member), inputs.charge[member]
     pt, eta, phi = inputs.polar(member)
     charged = charge != 0
     deta = np.abs(jets.eta[of] - eta)

@@ -25,8 +25,10 @@ def has_partons(gen: Particles) -> bool:
 def flavor(jets: JetList, gen: Particles, definition: Flavor) -> np.ndarray:
     """Highest quark code within the cone, 21 if there are only gluons, 0 if there is nothing: int64 [n_jets]."""
     rows = gen.partons[gen.status[gen.partons] != -1]
-    pt, eta, phi = gen.polar(rows)
-    near = (pt > definition.pt_min) & (np.abs(eta) <= definition.eta_max)
+    px, py = gen.px[rows], gen.py[rows]
+    rows = rows[np.sqrt(px**2 + py**2) > definition.pt_min]
+    _, eta, phi = gen.polar(rows)
+    near = np.abs(eta) <= definition.eta_max
     rows = rows[near]
     found = highest_code(
         jets.eta,
