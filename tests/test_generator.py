@@ -157,3 +157,22 @@ def test_the_model_says_how_many_items_it_wants_at_once(test_models, tmp_path):
     plain = hf.Generator(test_models / "drawn.pt", seed=5, device="cpu")
     assert "batch_items" not in plain._config
     assert ak.almost_equal(asked(N, jet_pt=1.0), plain(N, jet_pt=1.0))
+
+
+def test_the_bundled_generators_are_a_fast_simulation_of_the_jets_of_an_event():
+    """Asked for pT, eta, phi and mass of each jet, constituents have the jet's momentum, and the mass of real ones."""
+    from hepgen_fastsim.substructure import substructure
+
+    jets = ak.Array([[{"pt": 1000.0, "eta": 0.5, "phi": 3.1, "mass": 175.0}] * 40, [],
+                     [{"pt": 900.0, "eta": -1.0, "phi": 0.0, "mass": 160.0}] * 30])  # fmt: skip
+    found = substructure(jets, hf.Generator("jets-top", seed=1, device="cpu"))
+    assert ak.num(found).tolist() == [40, 0, 30]
+    parts = found.constituents
+    px, py, pz, energy = (ak.sum(p, axis=2) for p in (parts.px, parts.py, parts.pz, parts.energy))
+    assert ak.to_numpy(ak.flatten(np.hypot(px, py) / jets.pt)) == pytest.approx(1.0, abs=0.02)
+    turned = ak.to_numpy(ak.flatten(np.arctan2(py, px) - jets.phi))
+    assert np.sin(turned) == pytest.approx(0.0, abs=0.05)
+    share = ak.to_numpy(ak.flatten((energy**2 - px**2 - py**2 - pz**2) / jets.mass**2))
+    assert share.max() < 1.0
+    assert np.median(share) == pytest.approx(0.955, abs=0.02)
+    assert len(np.unique(share.round(3))) > 30  # none of them at a limit

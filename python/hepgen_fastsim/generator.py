@@ -50,6 +50,11 @@ class Generator:
 
     >>> jets = hf.Generator("jets-top", seed=1)(n=100_000, jet_pt=1000.0)
     >>> jets.constituents.pt_rel
+
+    As a fast simulation, constituents for the jets of events, which have pt, eta, phi and mass:
+
+    >>> from hepgen_fastsim.substructure import gen_jets, substructure
+    >>> jets = substructure(gen_jets(gen), hf.Generator("jets-top"))
     """
 
     def __init__(
