@@ -42,6 +42,12 @@ class MpGanConfig(JetGanConfig):
     optimiser: str = field(default="rmsprop", metadata={"help": "rmsprop, adam, adadelta or sgd"})
     calibrate: int = field(default=0, metadata={"help": "1: map the summed pt_rel onto that of the training jets"})
     mask: int = field(default=1, metadata={"help": "1: absent constituents are masked; 0: they have no momentum"})
+    within: int = field(
+        default=0,
+        metadata={
+            "help": "1: the network's range of eta and phi is that of the limits, 0: of the farthest constituent"
+        },
+    )
     condition: int = field(default=0, metadata={"help": "features of the whole jet: 0, 1 (jet_pt), 2 (and jet_eta)"})
     distance: int = field(default=0, metadata={"help": "1: the distance of two constituents goes with their message"})
     mean: int = field(default=0, metadata={"help": "1: messages and constituents are averaged, 0: summed"})
@@ -80,12 +86,15 @@ class MpGanTask(JetGanTask):
         edge, node = (tuple(int(width) for width in text.split(",")) for text in (config.edge, config.node))
         shared = {"steps": config.steps, "distance": bool(config.distance), "mean": bool(config.mean)}
         shared |= {"hidden": config.hidden, "batch_norm": bool(config.batch_norm), "edge": edge, "node": node}
+        limits, largest = self.limits(), self.train.features.abs().max(0).values
+        if config.within:
+            largest[:2] = limits.reach
         self.model = MpGenerator(
             Multiplicity(counts if config.mask else torch.full_like(counts, n)),
             Quantiles(self.kinematics[:, 0]),
             Quantiles(self.kinematics[:, 1]),
-            self.train.features.abs().max(0).values,
-            self.limits(),
+            largest,
+            limits,
             self.kinematics.mean(0)[: config.condition],
             self.kinematics.std(0)[: config.condition],
             n,

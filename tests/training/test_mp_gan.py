@@ -235,6 +235,23 @@ def test_augmentation_turns_and_keeps_momenta(tmp_path):
     assert task.augmented(Batch(jets, mask, torch.zeros(50, 0))).jets is jets
 
 
+def test_range_of_the_network_is_that_of_the_limits(tmp_path):
+    path = write(tmp_path / "jets.parquet")
+    given = {"judged": 40, "edge": "8", "node": "8", "leading": 10, "wall": 0.005}
+    task = MpGanTask(MpGanConfig(data=path, val=path, out=tmp_path / "m.pt", within=1, **given))
+    assert torch.equal(task.model.largest[:2], task.model.limits.reach.expand(2))
+    far = MpGanTask(MpGanConfig(data=path, val=path, out=tmp_path / "m.pt", **given)).model.largest
+    assert torch.equal(far, task.train.features.abs().max(0).values)
+    batch = next(iter(task.batches(torch.Generator().manual_seed(0))))
+    with torch.no_grad():
+        fake = task.fake(batch)
+    items = task.model.physical(fake.jets)
+    assert (items[..., :2].norm(dim=2) <= task.model.limits.reach + 1e-5).all()
+    assert (fake.jets[fake.mask == 0] == 0).all()
+    assert float((items[..., 2] * fake.mask).sum(1).max()) < 1.1
+    assert task.excess["excess"] > 0
+
+
 def test_scaling_is_inverted(tmp_path):
     model = made()
     items = torch.rand(20, 3)
