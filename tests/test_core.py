@@ -117,7 +117,7 @@ def test_metadata_is_read_without_loading(test_models):
         ({"device": "gpu"}, "is not one of 'auto', 'cpu', 'cuda'"),
         ({"device": "cuda:99"}, "CUDA devices that this torch can use"),
         ({"precision": "float16"}, "should be 'float32', 'tf32' or 'bf16', but is 'float16'"),
-        ({"batch_items": 0}, "at least 1, but is 0"),
+        ({"batch_items": -1}, "at least 1, .* but is -1"),
     ],
 )
 def test_bad_configurations(test_models, arguments, message):

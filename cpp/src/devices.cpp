@@ -58,6 +58,11 @@ std::vector<at::Device> find_devices(const std::string& names) {
   return out;
 }
 
+std::int64_t default_batch_items(const std::vector<at::Device>& devices) {
+  const bool cpu = std::any_of(devices.begin(), devices.end(), [](const at::Device& d) { return d.is_cpu(); });
+  return cpu ? 1 << 15 : 1 << 20;
+}
+
 bool is_of_device(const std::exception& error) {
   return is_out_of_memory(error) ||
          says(error, {"CUDA error", "CUDA driver error", "cuDNN error", "CUBLAS_STATUS", "CUSOLVER_STATUS"});

@@ -32,11 +32,14 @@ void keep_heap() {
 
 Engine::Impl::Impl(Model m, Config c)
     : model(std::move(m)), config(std::move(c)), lanes(model, find_devices(config.device), config.precision) {
-  if (config.batch_items < 1) {
-    throw Error("Engine: batch_items should be at least 1, but is " + text(config.batch_items));
+  if (config.batch_items < 0) {
+    throw Error("Engine: batch_items should be at least 1, or 0 for the engine's choice, but is " +
+                text(config.batch_items));
   }
   keep_heap();
-  for (const at::Device& found : find_devices(config.device)) {
+  const std::vector<at::Device> devices = find_devices(config.device);
+  if (config.batch_items == 0) config.batch_items = default_batch_items(devices);
+  for (const at::Device& found : devices) {
     if (!device.empty()) device += ',';
     device += found.str();
   }

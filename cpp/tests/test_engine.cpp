@@ -266,7 +266,7 @@ TEST_CASE("devices and configurations that are not there") {
   const Model model = Model::load(models + "smear.pt");
   CHECK_THROWS_WITH(Engine(model, {.device = "gpu"}), Contains("is not one of 'auto', 'cpu', 'cuda', 'cuda:N'"));
   CHECK_THROWS_WITH(Engine(model, {.device = "cuda:99"}), Contains("CUDA devices that this torch can use"));
-  CHECK_THROWS_WITH(Engine(model, {.batch_items = 0}), Contains("at least 1, but is 0"));
+  CHECK_THROWS_WITH(Engine(model, {.batch_items = -1}), Contains("at least 1") && Contains("but is -1"));
 }
 
 TEST_CASE("bfloat16 touches the network alone") {

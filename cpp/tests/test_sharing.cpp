@@ -127,6 +127,13 @@ TEST_CASE("the lane with the fewest users is taken") {
   CHECK(a->backend != b->backend);  // each device has its replica
 }
 
+TEST_CASE("batches fill a CPU's caches, or keep a GPU busy") {
+  const at::Device cpu(at::kCPU), gpu(at::kCUDA, 0);
+  CHECK(default_batch_items({cpu}) == 32768);
+  CHECK(default_batch_items({gpu, gpu}) == 1 << 20);
+  CHECK(default_batch_items({gpu, cpu}) == 32768);
+}
+
 TEST_CASE("lists of devices") {
   CHECK(find_devices("cpu,cpu").size() == 2);
   CHECK_THROWS_WITH(find_devices("cpu,gpu"), Contains("device 'gpu' is not one of 'auto', 'cpu', 'cuda', 'cuda:N'"));

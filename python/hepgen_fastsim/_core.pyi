@@ -18,6 +18,7 @@ __all__: list[str] = [
     "FastSim",
     "HepMCReader",
     "Model",
+    "allow_tf32",
     "check_metadata",
     "cluster",
     "normal_noise",
@@ -25,6 +26,7 @@ __all__: list[str] = [
     "pdg_mass",
     "philox4x32",
     "read_metadata",
+    "tf32_allowed",
     "torch_version",
 ]
 
@@ -54,7 +56,7 @@ class Engine:
         model: Model,
         device: str = "auto",
         precision: str = "float32",
-        batch_items: typing.SupportsInt | typing.SupportsIndex = 32768,
+        batch_items: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> None: ...
     def run(
         self,
@@ -100,7 +102,7 @@ class FastSim:
         model: str,
         device: str = "auto",
         precision: str = "float32",
-        batch_items: typing.SupportsInt | typing.SupportsIndex = 32768,
+        batch_items: typing.SupportsInt | typing.SupportsIndex = 0,
         outside: str = "keep",
     ) -> None: ...
     def simulate(
@@ -156,6 +158,11 @@ class HepMCReader:
         """
     @property
     def weight_names(self) -> list: ...
+
+def allow_tf32(allow: bool) -> None:
+    """
+    torch.backends.cuda.matmul.allow_tf32: TF32 in products of matrices on CUDA, for the whole process.
+    """
 
 def check_metadata(text: str) -> None:
     """
@@ -213,6 +220,8 @@ def read_metadata(path: str) -> str:
     """
     The model's hepgen.json, validated; read as a plain zip entry, nothing is executed. Raises ModelError.
     """
+
+def tf32_allowed() -> bool: ...
 
 __version__: str = "0.1.0"
 torch_version: str = "2.13.0"

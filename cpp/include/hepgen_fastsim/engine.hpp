@@ -85,7 +85,9 @@ class HEPGEN_FASTSIM_EXPORT Engine {
   struct Config {
     std::string device = "auto";  ///< "cpu", "cuda", "cuda:N", "auto": CUDA if there is one; or a list, "cuda:0,cuda:1"
     Precision precision = Precision::float32;
-    std::int64_t batch_items = 32768;  ///< items (or slots, if those are more) given to the network at a time
+    /// Items (or slots, if those are more) given to the network at a time. 0: 32768 on a CPU, which fill its caches,
+    /// 2^20 on GPUs, which launches of kernels would keep waiting otherwise.
+    std::int64_t batch_items = 0;
   };
 
   /// Moves the model to the devices and freezes it there. Throws Error if there is no such device, or for tf32 on a GPU
