@@ -75,11 +75,16 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[str, Config, list[str
     kind = NETWORKS[network].config_type
     places = ("data", "val", "out", "cache", "threads", "device")
     changed = [
-        f"--{field.name} {values[field.name]}"
+        f"--{field.name} {_shown(values[field.name])}"
         for field in fields(kind)
         if field.name not in places and values[field.name] != field.default
     ]
     return network, kind(**values), changed
+
+
+def _shown(value: Any) -> Any:
+    """An option's value in the command that a model stores: of a file its name, wherever it lies."""
+    return value.name if isinstance(value, Path) else value
 
 
 def learning_rate(step: int, n_steps: int, highest: float) -> float:

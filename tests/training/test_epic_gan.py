@@ -319,7 +319,7 @@ def test_a_training_begins_with_the_networks_of_another(tmp_path):
     state = torch.load(tmp_path / "first.pt.checkpoint", weights_only=True)
     kept = state["modules"] | {"model": state["best"]["weights"]}
     _, config, changed = train.parse([*given, "--out", str(tmp_path / "m.pt"), "--start", f"{out}.checkpoint"])
-    assert f"--start {out}.checkpoint" in changed
+    assert "--start first.pt.checkpoint" in changed  # a name, wherever it lies
     for name, module in EpicGanTask(config).modules().items():
         assert all(torch.equal(value, kept[name][key]) for key, value in module.named_parameters())
     config.start = type(config.start)()
