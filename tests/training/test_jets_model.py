@@ -151,6 +151,27 @@ def test_jets_have_the_momentum_and_at_most_the_mass_that_was_drawn(model):
 
 
 @torch.no_grad()
+def test_no_noise_makes_a_jet_explode(model):
+    """Noise ten times as wide as it is: all numbers stay finite, within reach of the axis and below the jet's mass."""
+    n, source = 300, torch.Generator().manual_seed(1)
+    noise_set, given = 10 * torch.randn(n, 4, generator=source), free(n)
+    none, codes, offsets = (
+        torch.zeros(0, 0),
+        torch.zeros(0, 0, dtype=torch.int64),
+        torch.zeros(n + 1, dtype=torch.int64),
+    )
+    sizes = model.slots(none, codes, offsets, given, noise_set)
+    slots = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+    noise = 10 * torch.randn(int(slots[-1]), 5, generator=source)
+    items = model(none, codes, offsets, given, noise_set, slots, noise)[0]
+    owner = torch.repeat_interleave(torch.arange(n), sizes)
+    assert torch.isfinite(items).all()
+    assert items[:, :2].norm(dim=1).max() <= model.reach.max() + 1e-5
+    assert torch.zeros(n).index_add(0, owner, items[:, 2]).max() < 2.0
+    assert massless_square(items, owner, n).max() < 1.5**2
+
+
+@torch.no_grad()
 def test_complete_jets_have_the_shares_of_real_ones(model):
     """Told that real shares of the squared mass are 0.9 of the drawn ones, it draws other jets with 0.9 of theirs."""
     mine, n = copy.deepcopy(model), 2000

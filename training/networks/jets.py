@@ -256,7 +256,9 @@ class JetGenerator(nn.Module):
         owner = torch.repeat_interleave(torch.arange(n_sets, device=sizes.device), sizes)  # [K]
         factor = self.share.stretch(items, owner, self.target(standard, label), standard[:, 2].contiguous(), label)
         factor = torch.where(sizes >= count.clamp(max=self.largest), factor, torch.ones_like(factor))
-        items = torch.cat([items[:, :2] * factor[owner].unsqueeze(1), items[:, 2:]], 1)
+        places = items[:, :2] * factor[owner].unsqueeze(1)
+        far = torch.sqrt((places * places).sum(1, keepdim=True) + 1e-12)
+        items = torch.cat([places * (self.reach.max() / far).clamp(max=1.0), items[:, 2:]], 1)
         none = torch.full([noise_slot.size(0)], -1, dtype=torch.int64, device=noise_slot.device)
         return items, none.unsqueeze(1)[:, :0], slot_offsets, none, jet
 
