@@ -82,8 +82,9 @@ def stages(path: Path, n_events: int) -> None:
 
     from hepgen_fastsim.io import flat
 
+    chosen = flat.COMPRESSION
     with tempfile.TemporaryDirectory() as folder:
-        for compression, name in ((flat.COMPRESSION, "compress"), (None, "flat tree")):
+        for compression, name in ((chosen, "compress"), (None, "flat tree")):
             flat.COMPRESSION = compression
             reader = hf.read(path, batch_size=BATCH_SIZE)
             with hf.open_output(Path(folder) / f"{name}.root", objects=True) as out:
@@ -94,7 +95,7 @@ def stages(path: Path, n_events: int) -> None:
                     timed(name, lambda out=out, batch=(gen, reco, objects): out.write(*batch))
                     if i == 0 and name == "compress":
                         spent = dict.fromkeys(spent, 0.0)
-            flat.COMPRESSION = flat.uproot.ZSTD(1)
+    flat.COMPRESSION = chosen
     n = n_events - BATCH_SIZE
     per_event = {name: 1e3 * seconds / n for name, seconds in spent.items()}
     for name in ("read", "simulate", "objects"):

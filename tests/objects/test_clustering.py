@@ -54,6 +54,36 @@ def test_the_same_as_fastjet(gen, algorithm, radius):
         assert np.allclose(ours, np.reshape(momenta, (-1, 4)), rtol=1e-12, atol=1e-9)
 
 
+@pytest.mark.parametrize("algorithm", list(ALGORITHMS))
+@pytest.mark.parametrize("pt_min", [10.0, 40.0, 120.0])
+def test_a_threshold_takes_nothing_else_away(gen, algorithm, pt_min):
+    """Clustering stops where no jet above the threshold is possible any more: the jets are those without one."""
+    rows = np.flatnonzero(gen.status == 1)
+    every = cluster(gen, GenJets(algorithm=algorithm, radius=0.6, pt_min=0.0), rows)
+    jets = cluster(gen, GenJets(algorithm=algorithm, radius=0.6, pt_min=pt_min), rows)
+    expected = every[every.px**2 + every.py**2 >= pt_min**2]
+    assert 0 < len(expected) < len(every)
+    for name in ("px", "py", "pz", "energy", "offsets", "members", "member_of"):
+        np.testing.assert_array_equal(getattr(jets, name), getattr(expected, name))
+
+
+def test_what_is_just_enough_for_a_jet_makes_one():
+    """In all directions, also between those in which momenta are summed up."""
+    phi = np.linspace(-np.pi, np.pi, 161)
+    alone = columns_of(
+        {
+            "pdgid": np.full(322, 22),
+            "px": np.repeat(10.0 * np.cos(phi), 2),
+            "py": np.repeat(10.0 * np.sin(phi), 2),
+            "pz": np.tile([3.0, 3.1], 161),
+            "offsets": np.arange(0, 323, 2),
+        }
+    )
+    for pt_min, number in ((20 * (1 - 1e-12), 1), (20 * (1 + 1e-12), 0)):
+        jets = cluster(particles(alone), GenJets(algorithm="antikt", radius=0.5, pt_min=pt_min))
+        assert np.diff(jets.offsets).tolist() == [number] * len(phi)
+
+
 def test_soft_events_have_no_jets(gen):
     jets = cluster(gen, GenJets(algorithm="antikt", radius=0.4, pt_min=1e5))
     assert len(jets) == 0

@@ -64,7 +64,7 @@ from hepgen_fastsim.io.writer import Writer
 
 __all__ = ["FlatWriter"]
 
-COMPRESSION = uproot.ZSTD(1)  # as small as uproot's default, zlib, in a quarter of its time
+COMPRESSION = uproot.LZ4(1)  # in half the time of ZSTD, for 13 % more; hadd can compress again
 
 NOISE = tuple(f"Particle.{leaf}" for leaf in ("E", "Px", "Py", "Pz", "P", "PT", "Eta", "Phi", "Rapidity"))
 """Leaves that are not compressed: their mantissas are random. It would take a third of the time for 6 % of the file."""

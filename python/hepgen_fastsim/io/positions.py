@@ -42,9 +42,9 @@ def of_particles(
             rows = index[start : start + _BLOCK]
             paths = _arguments(truth, row[rows])
             if chosen is not track:
-                times[rows] = arrival(*paths, magnet)
+                times[rows] = arrival(*paths, magnet=magnet)
                 continue
-            found = track_leaves(*paths, magnet)
+            found = track_leaves(*paths, magnet=magnet)
             times[rows] = found["TOuter"]
             for name, values in out.items():
                 values[place[rows]] = found[name]

@@ -49,7 +49,7 @@ class _Columns:
     def event(self) -> np.ndarray:
         return owners(self.offsets)
 
-    def momenta(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+    def momenta(self, rows: np.ndarray | slice) -> tuple[np.ndarray, ...]:
         """px, py, pz, energy of some rows."""
         return self.px[rows], self.py[rows], self.pz[rows], self.energy[rows]
 
@@ -107,10 +107,14 @@ class Particles:
     def event(self) -> np.ndarray:
         return owners(self.offsets)
 
-    def momenta(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+    def momenta(self, rows: np.ndarray | slice) -> tuple[np.ndarray, ...]:
         """px, py, pz, energy of some particles."""
         px, py, pz, mass = self.px[rows], self.py[rows], self.pz[rows], self.mass[rows]
         return px, py, pz, np.sqrt(px**2 + py**2 + pz**2 + mass**2)
+
+    @cached_property
+    def energy(self) -> np.ndarray:
+        return self.momenta(slice(None))[3]
 
     @cached_property
     def code(self) -> np.ndarray:
