@@ -8,6 +8,7 @@ of the tower, which a model does not name.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -42,28 +43,28 @@ def of_particles(
             rows = index[start : start + _BLOCK]
             paths = _arguments(truth, row[rows])
             if chosen is not track:
-                times[rows] = arrival(*paths, magnet=magnet)
+                times[rows] = arrival(**paths, magnet=magnet)
                 continue
-            found = track_leaves(*paths, magnet=magnet)
+            found = track_leaves(**paths, magnet=magnet)
             times[rows] = found["TOuter"]
             for name, values in out.items():
                 values[place[rows]] = found[name]
     return out, times
 
 
-def _arguments(truth: dict[str, np.ndarray], row: np.ndarray) -> tuple[np.ndarray, ...]:
+def _arguments(truth: dict[str, np.ndarray], row: np.ndarray) -> dict[str, Any]:
     """What `track_leaves` takes of particles."""
     t = {name: truth[name][row] for name in ("px", "py", "pz", "mass", "charge", "vx", "vy", "vz", "vt")}
     pt = np.sqrt(t["px"] ** 2 + t["py"] ** 2)
-    return (
-        pt,
-        np.arcsinh(t["pz"] / np.maximum(pt, 1e-300)),
-        np.arctan2(t["py"], t["px"]),
-        t["mass"],
-        t["charge"],
-        np.stack([t["vx"], t["vy"], t["vz"]], axis=1),
-        t["vt"] / C_LIGHT,
-    )
+    return {
+        "pt": pt,
+        "eta": np.arcsinh(t["pz"] / np.maximum(pt, 1e-300)),
+        "phi": np.arctan2(t["py"], t["px"]),
+        "mass": t["mass"],
+        "charge": t["charge"],
+        "vertex": np.stack([t["vx"], t["vy"], t["vz"]], axis=1),
+        "time": t["vt"] / C_LIGHT,
+    }
 
 
 def surface(eta: np.ndarray, phi: np.ndarray, detector: geometry.Geometry) -> dict[str, np.ndarray]:
