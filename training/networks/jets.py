@@ -22,6 +22,7 @@ from torch.nn.functional import leaky_relu
 
 from training.networks.jet_chain import N_CLASSES, JetChain, mixture_draw, mixture_log_prob, plane_draw, plane_log_prob
 from training.networks.jet_share import MassShare
+from training.networks.segments import lengths_to_index
 
 ANCHORS = 6  #: leading constituents that components of the mixture sit on
 FREE = 8  #: further components of places
@@ -253,7 +254,7 @@ class JetGenerator(nn.Module):
         order = torch.argsort(sizes, descending=True, stable=True)
         items = self.draw(standard[order], count[order], label, sizes[order], slot_offsets[:-1][order], noise_slot)
         # complete jets get the mass of real ones; of others the rest is not known
-        owner = torch.repeat_interleave(torch.arange(n_sets, device=sizes.device), sizes)  # [K]
+        owner = lengths_to_index(slot_offsets, items.size(0))  # [K]
         factor = self.share.stretch(items, owner, self.target(standard, label), standard[:, 2].contiguous(), label)
         factor = torch.where(sizes >= count.clamp(max=self.largest), factor, torch.ones_like(factor))
         places = items[:, :2] * factor[owner].unsqueeze(1)
