@@ -148,15 +148,29 @@ def test_wrong_models_and_settings(test_models):
         hf.Generator(test_models / "drawn.pt").iterate(1, chunk=0, jet_pt=1.0)
 
 
-def test_the_model_says_how_many_items_it_wants_at_once(test_models, tmp_path):
-    path = tmp_path / "wide.pt"
-    metadata = copy.deepcopy(make_test_models.DRAWN) | {"batch_items": 7}
-    make_test_models.save(make_test_models.Drawn(), metadata, path)
-    asked, given = hf.Generator(path, seed=5, device="cpu"), hf.Generator(path, seed=5, device="cpu", batch_items=9)
-    assert (asked._config["batch_items"], given._config["batch_items"]) == (7, 9)
-    plain = hf.Generator(test_models / "drawn.pt", seed=5, device="cpu")
-    assert "batch_items" not in plain._config
-    assert ak.almost_equal(asked(N, jet_pt=1.0), plain(N, jet_pt=1.0))
+class Together(make_test_models.Drawn):
+    """Its scalar is the number of sets that the network was given at once."""
+
+    def forward(self, features: Tensor, codes: Tensor, offsets: Tensor, conditions: Tensor, noise_set: Tensor,
+                slot_offsets: Tensor, noise_slot: Tensor) -> make_test_models.Output:  # fmt: skip
+        none = torch.full([noise_slot.shape[0]], -1, dtype=torch.long)
+        return noise_slot, none[:, None][:, :0], slot_offsets, none, torch.ones_like(noise_set) * noise_set.shape[0]
+
+
+def test_the_model_says_how_many_items_it_wants_at_once(tmp_path):
+    plain, wishes = tmp_path / "plain.pt", tmp_path / "wishes.pt"
+    make_test_models.save(Together(), make_test_models.DRAWN, plain)
+    make_test_models.save(Together(), copy.deepcopy(make_test_models.DRAWN) | {"batch_items": 1}, wishes)
+
+    def together(path, **settings) -> int:
+        return ak.max(hf.Generator(path, seed=5, device="cpu", **settings)(N, jet_pt=1.0).z)
+
+    assert together(plain) == N
+    assert together(wishes) == 1
+    assert together(wishes, batch_items=1000) == N
+    make_test_models.save(Together(), copy.deepcopy(make_test_models.DRAWN) | {"batch_items": 0}, wishes)
+    with pytest.raises(hf.ModelError, match="'batch_items' should be at least 1, but is 0"):
+        together(wishes)
 
 
 def test_the_bundled_generators_are_a_fast_simulation_of_the_jets_of_an_event():

@@ -59,8 +59,9 @@ std::shared_ptr<const Backend> make_backend(const Model& model, at::Device devic
 /// The devices of Engine::Config. Throws Error for one that is not there.
 std::vector<at::Device> find_devices(const std::string& names);
 
-/// What is given to the network at a time where nobody says so; with a CPU among the devices, what suits that.
-std::int64_t default_batch_items(const std::vector<at::Device>& devices);
+/// What is given to the network at a time where nobody says so; with a CPU among the devices, what suits that: the
+/// model's wish, if it has one (above 0).
+std::int64_t default_batch_items(const std::vector<at::Device>& devices, std::int64_t wish);
 
 /// Whether an exception is the device's, not the network's.
 bool is_of_device(const std::exception& error);

@@ -58,9 +58,10 @@ std::vector<at::Device> find_devices(const std::string& names) {
   return out;
 }
 
-std::int64_t default_batch_items(const std::vector<at::Device>& devices) {
+std::int64_t default_batch_items(const std::vector<at::Device>& devices, std::int64_t wish) {
   const bool cpu = std::any_of(devices.begin(), devices.end(), [](const at::Device& d) { return d.is_cpu(); });
-  return cpu ? 1 << 15 : 1 << 20;
+  if (!cpu) return 1 << 20;
+  return wish > 0 ? wish : 1 << 15;
 }
 
 bool is_of_device(const std::exception& error) {

@@ -38,7 +38,7 @@ Engine::Impl::Impl(Model m, Config c)
   }
   keep_heap();
   const std::vector<at::Device> devices = find_devices(config.device);
-  if (config.batch_items == 0) config.batch_items = default_batch_items(devices);
+  if (config.batch_items == 0) config.batch_items = default_batch_items(devices, metadata().batch_items);
   for (const at::Device& found : devices) {
     if (!device.empty()) device += ',';
     device += found.str();

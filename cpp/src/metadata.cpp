@@ -133,6 +133,12 @@ Metadata Metadata::parse(const std::string& text) {
   if (const auto acceptance = root.find("acceptance"); acceptance != root.end()) {
     out.acceptance = ranges(acceptance->second.as_object("acceptance"), out.features, "acceptance");
   }
+  if (const auto wish = root.find("batch_items"); wish != root.end()) {
+    out.batch_items = wish->second.as_integer("batch_items");
+    if (out.batch_items < 1) {
+      throw ModelError("metadata: 'batch_items' should be at least 1, but is " + std::to_string(out.batch_items));
+    }
+  }
   out.domain = parse_domain(root, out);
   json::require(root, "provenance", "hepgen.json").as_object("provenance");
   json::require(root, "metrics", "hepgen.json").as_object("metrics");

@@ -129,9 +129,10 @@ TEST_CASE("the lane with the fewest users is taken") {
 
 TEST_CASE("batches fill a CPU's caches, or keep a GPU busy") {
   const at::Device cpu(at::kCPU), gpu(at::kCUDA, 0);
-  CHECK(default_batch_items({cpu}) == 32768);
-  CHECK(default_batch_items({gpu, gpu}) == 1 << 20);
-  CHECK(default_batch_items({gpu, cpu}) == 32768);
+  CHECK(default_batch_items({cpu}, 0) == 32768);
+  CHECK(default_batch_items({cpu}, 7) == 7);
+  CHECK(default_batch_items({gpu, gpu}, 7) == 1 << 20);
+  CHECK(default_batch_items({gpu, cpu}, 0) == 32768);
 }
 
 TEST_CASE("lists of devices") {

@@ -14,7 +14,7 @@ from vector.backends.awkward import behavior as vector_behavior
 
 from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.errors import InputError, ModelError
-from hepgen_fastsim.fastsim import DEFAULT_SEED
+from hepgen_fastsim.fastsim import DEFAULT_SEED, PRECISIONS
 from hepgen_fastsim.registry import find_model
 
 __all__ = ["Generator"]
@@ -40,7 +40,7 @@ class Generator:
         "auto" (a GPU if there is one), "cpu", "cuda", "cuda:N", or a list of them, "cuda:0,cuda:1": the batches of a
         call are shared out, each to the next device that is free; results come in order
     precision
-        "float32", or "bf16" (autocast around the network alone)
+        "float32", "bf16" (autocast around the network alone) or "tf32" (see `FastSim`)
     batch_items
         items that are given to the network at once, a matter of speed and memory alone; default: what the model asks
         for (one that goes through its sets step by step is fastest with a thousand sets or more), else the engine's
@@ -66,8 +66,8 @@ class Generator:
         precision: str = "float32",
         batch_items: int | None = None,
     ) -> None:
-        if precision not in ("float32", "bf16"):
-            raise InputError(f"precision must be one of float32, bf16; found '{precision}'.")
+        if precision not in PRECISIONS:
+            raise InputError(f"precision must be one of {', '.join(PRECISIONS)}; found '{precision}'.")
         if not (0 <= seed < 2**64):
             raise InputError(f"seed must be an unsigned 64-bit integer, found {seed}.")
         self.file = find_model(model)
@@ -80,7 +80,6 @@ class Generator:
             )
         self.seed = int(seed)
         self._config: dict[str, Any] = {"device": device, "precision": precision}
-        batch_items = self.metadata.get("batch_items") if batch_items is None else batch_items
         if batch_items is not None:
             self._config["batch_items"] = int(batch_items)
         self._lock = threading.Lock()

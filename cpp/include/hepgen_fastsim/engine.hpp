@@ -85,8 +85,8 @@ class HEPGEN_FASTSIM_EXPORT Engine {
   struct Config {
     std::string device = "auto";  ///< "cpu", "cuda", "cuda:N", "auto": CUDA if there is one; or a list, "cuda:0,cuda:1"
     Precision precision = Precision::float32;
-    /// Items (or slots, if those are more) given to the network at a time. 0: 32768 on a CPU, which fill its caches,
-    /// 2^20 on GPUs, which launches of kernels would keep waiting otherwise.
+    /// Items (or slots, if those are more) given to the network at a time. 0: on a CPU what the model asks for, else
+    /// 32768, which fill its caches; 2^20 on GPUs, which launches of kernels would keep waiting otherwise.
     std::int64_t batch_items = 0;
   };
 

@@ -45,6 +45,7 @@ struct Metadata {
   std::int64_t slots_per_item = 0, slots_per_set = 0;          ///< otherwise these do
   std::int64_t noise_set = 0, noise_slot = 0;                  ///< channels Zs, Zk
   Cost cost = Cost::linear;                                    ///< in the size of a set
+  std::int64_t batch_items = 0;                                ///< items at a time that suit it on a CPU; 0: no wish
   std::vector<ColumnRange> acceptance;                         ///< items outside leave no signal and are not given
   Domain domain;
   std::string json;  ///< the whole text, provenance and metrics included

@@ -117,6 +117,18 @@ class Particles:
         return self.momenta(slice(None))[3]
 
     @cached_property
+    def pt(self) -> np.ndarray:
+        return np.hypot(self.px, self.py)
+
+    @cached_property
+    def eta(self) -> np.ndarray:
+        return eta_of(self.pt, self.pz)
+
+    @cached_property
+    def phi(self) -> np.ndarray:
+        return np.arctan2(self.py, self.px)
+
+    @cached_property
     def code(self) -> np.ndarray:
         """PDG code without its sign."""
         return np.abs(self.pdgid)
