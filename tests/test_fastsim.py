@@ -186,7 +186,7 @@ def test_nan_is_refused_with_its_place(sim):
     ("options", "words"),
     [
         ({"outside": "ignore"}, "outside must be one of keep, drop, refuse; found 'ignore'"),
-        ({"precision": "fp16"}, "precision must be one of float32, bf16; found 'fp16'"),
+        ({"precision": "fp16"}, "precision must be one of float32, bf16, tf32; found 'fp16'"),
         ({"seed": -1}, "unsigned 64-bit integer, found -1"),
     ],
 )

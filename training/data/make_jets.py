@@ -92,6 +92,10 @@ class _Record:
         columns = [c[rows] for c in (self.pdgid, self.status, self.mother, self.px, self.py, self.pz, self.energy)]
         return _Record(*columns, np.searchsorted(rows, self.offsets).astype(np.int64))
 
+    def momenta(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """px, py, pz, energy of some particles."""
+        return self.px[rows], self.py[rows], self.pz[rows], self.energy[rows]
+
     @property
     def event(self) -> np.ndarray:
         return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
