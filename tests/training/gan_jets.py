@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from training.networks.jet_draws import Multiplicity, Quantiles
+from training.networks.jet_limits import Limits
 
 
 def write(path: Path, n: int = 300, seed: int = 0, largest: int = 12) -> Path:
@@ -32,6 +33,11 @@ def draws() -> tuple[Multiplicity, Quantiles, Quantiles]:
     counts = torch.randint(3, 31, (500,), generator=generator)
     pt, eta = torch.rand(500, generator=generator), torch.rand(500, generator=generator)
     return Multiplicity(counts), Quantiles(800 + 800 * pt), Quantiles(4 * eta - 2)
+
+
+def limits(width: float = 9.0, **options: float) -> Limits:
+    """Of 0.5 from the axis and a pt_rel of 0.9."""
+    return Limits(torch.tensor(0.5), torch.tensor(0.9), torch.tensor(width), **options).eval()
 
 
 def call(model, noise_set: Tensor, noise_slot: Tensor | None = None, conditions: Tensor | None = None):

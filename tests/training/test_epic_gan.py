@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from gan_jets import call, draws, write
+from gan_jets import call, draws, limits, write
 from hepgen_fastsim._core_loader import core
 
 from training import epic_latents, train
@@ -17,25 +17,15 @@ from training.data.jets import Jets
 from training.epic_gan import EpicGanConfig, EpicGanTask
 from training.export import read_metadata
 from training.jet_gan import as_metric, generate, harder, summed_pt
-from training.jet_guide import Guide, Moments, by_rank, energy_distance, energy_distances, observables
 from training.networks.epic_gan import EpicDiscriminator, EpicGenerator
 from training.networks.jet_draws import (
-    Calibration,
-    Multiplicity,
     NormedLinear,
-    Quantiles,
     by_set_and_pt,
     centred,
     n_parameters,
-    scott,
 )
-from training.networks.jet_limits import Limits, limits_of
 
 TALK = {"hidden": 64, "layers": 4, "z_global": 5, "z_local": 10, "depth": 3}
-
-
-def limits(width: float = 9.0, **options) -> Limits:
-    return Limits(torch.tensor(0.5), torch.tensor(0.9), torch.tensor(width), **options).eval()
 
 
 def made(**options) -> EpicGenerator:
@@ -126,46 +116,6 @@ def test_weight_norm_and_its_fold():
     assert torch.allclose(layer(x), layer.__prepare_scriptable__()(x), atol=1e-6)
 
 
-def test_multiplicity_follows_its_table():
-    counts = torch.tensor([5] * 30 + [6] * 50 + [9] * 20)
-    drawn = Multiplicity(counts)(torch.randn(40_000, generator=torch.Generator().manual_seed(0)))
-    shares = torch.bincount(drawn, minlength=10)[5:] / 40_000
-    assert torch.allclose(shares, torch.tensor([0.3, 0.5, 0.0, 0.0, 0.2]), atol=0.01)
-    smooth = Multiplicity(counts, bandwidth=1.0)
-    # rounding 9 + N(0, 1) gives 8 with the probability of (-1.5, -0.5); 5 and below are clipped to 5
-    phi = lambda x: 0.5 * (1 + math.erf(x / math.sqrt(2)))  # noqa: E731
-    eight = sum(w * (phi(8.5 - n) - phi(7.5 - n)) for n, w in ((5, 0.3), (6, 0.5), (9, 0.2)))
-    five = sum(w * phi(5.5 - n) for n, w in ((5, 0.3), (6, 0.5), (9, 0.2)))
-    table = smooth.cumulative.diff(prepend=torch.zeros(1))
-    assert float(table[3]) == pytest.approx(eight, abs=1e-6)
-    assert float(table[0]) == pytest.approx(five, abs=1e-6)
-    extremes = smooth(torch.tensor([-9.0, 9.0]))
-    assert extremes.tolist() == [5, 9]
-    assert scott(torch.arange(100)) == pytest.approx(float(torch.arange(100.0).std()) * 100**-0.2)
-
-
-def test_quantiles_give_the_training_distribution():
-    values = torch.rand(5000, generator=torch.Generator().manual_seed(1)) ** 2
-    drawn = Quantiles(values)(torch.randn(20_000, generator=torch.Generator().manual_seed(2)))
-    for q in (0.1, 0.5, 0.9):
-        assert float(drawn.quantile(q)) == pytest.approx(float(values.quantile(q)), abs=0.02)
-
-
-def test_calibration_maps_sums():
-    calibration = Calibration()
-    assert torch.allclose(calibration(torch.tensor([0.3, 0.9, 1.7])), torch.ones(3))
-    generator = torch.Generator().manual_seed(4)
-    generated = 0.8 + 0.2 * torch.rand(9000, generator=generator)
-    real = 0.5 + 0.5 * torch.rand(9000, generator=generator)
-    calibration.fit(generated, real)
-    mapped = generated * calibration(generated)
-    assert float(mapped.mean()) == pytest.approx(float(real.mean()), abs=2e-3)
-    assert float(mapped.std()) == pytest.approx(float(real.std()), rel=0.02)
-    assert float(0.9 * calibration(torch.tensor([0.9]))[0]) == pytest.approx(0.75, abs=0.01)
-    calibration.reset()
-    assert torch.allclose(calibration(torch.tensor([0.3, 0.9])), torch.ones(2))
-
-
 def test_jets_are_sorted_and_above_the_floor():
     index = torch.tensor([0, 0, 1, 1, 1])
     pt = torch.tensor([0.1, 0.4, 0.2, 0.3, 0.1])
@@ -186,44 +136,6 @@ def test_jets_are_sorted_and_above_the_floor():
     assert torch.allclose(far[:, :2], torch.tensor([[0.3, 0.4], [0.06, 0.08]]))
     assert torch.allclose(far[:, 2], torch.tensor([0.01, 0.9]))
     assert ((scalars[:, 0] >= 800) & (scalars[:, 0] <= 1600)).all()
-
-
-def test_limits_hold_jets_and_let_gradients_pass():
-    index, one = torch.tensor([0, 0, 1, 1, 1]), torch.ones(5)
-    items = torch.tensor([[0.1, 0.2, 0.9], [0.3, 0.0, 0.6], [3.0, 4.0, 0.1], [0.0, 0.1, 0.05], [0.0, 0.0, -1.0]])
-    ended = limits(wall=0.005)(items, one, index, 2)
-    vector = torch.stack([ended[:, 2] * ended[:, 1].cos(), ended[:, 2] * ended[:, 1].sin()], 1)  # [T, 2]
-    length = torch.stack([vector[:2].sum(0).norm(), vector[2:].sum(0).norm()])
-    assert length[0].item() == pytest.approx(1.0, abs=1e-3)  # was 1.49
-    assert torch.allclose(ended[2:, 2], torch.tensor([0.1, 0.05, 1.3e-4]), atol=1e-4)  # far from the wall
-    assert ended[2, :2].norm().item() == pytest.approx(0.5)
-    half = limits(centre=0.5)(items[:2], one[:2], index[:2], 1)
-    axis = lambda jet: (jet[:, :2] * jet[:, 2:]).sum(0) / jet[:, 2].sum()  # noqa: E731
-    assert torch.allclose(axis(half), 0.5 * axis(items[:2]), atol=1e-6)
-    narrow = limits(0.01)(items, one, index, 2)
-    square = narrow[:, :2].square().sum(1) * narrow[:, 2]
-    assert float(square[:2].sum() / narrow[:2, 2].sum()) == pytest.approx(0.01, rel=1e-4)
-    # absent constituents count for nothing, and order is of no matter
-    padded = limits(wall=0.005, centre=0.8)(torch.cat([items, items[:1]]), torch.cat([one, torch.zeros(1)]),
-                                            torch.cat([index, index[:1]]), 2)  # fmt: skip
-    assert torch.allclose(padded[:5], limits(wall=0.005, centre=0.8)(items, one, index, 2))
-    away = limits(wall=0.005).excess(items, one, index, 2)
-    phi, pt = items[:2, 1], items[:2, 2]
-    beyond = torch.hypot((pt * phi.cos()).sum(), (pt * phi.sin()).sum()) - 1.0
-    assert away.item() == pytest.approx(0.5 * beyond.item() ** 2)
-    trained = limits().train()
-    given = items.clone().requires_grad_()
-    trained(given, one, index, 2)[:, 2].sum().backward()
-    assert torch.equal(given.grad[:, 2], one)  # also below the floor
-
-
-def test_limits_are_those_of_the_training_jets():
-    features = torch.tensor([[0.3, 0.4, 0.5], [0.0, 0.0, 0.5], [0.0, 0.1, 0.2]])
-    found = limits_of(features, torch.tensor([0, 2, 3]), kept=1.0)
-    assert found.reach.item() == pytest.approx(0.5)
-    assert found.hardest.item() == 0.5
-    assert found.width.item() == pytest.approx(0.125)
-    assert torch.allclose(found.eval()(features, torch.ones(3), torch.tensor([0, 0, 1]), 2), features)
 
 
 def test_two_steps_export_and_engine(tmp_path):
@@ -350,57 +262,6 @@ def test_score_of_the_training_jets_is_that_of_the_floor(tmp_path):
     features, offsets, scalars = generate(task.model.eval(), 25, seed=1, chunk=10)
     assert len(features) == int(offsets[-1])
     assert scalars.shape == (25, 2)
-
-
-def test_guide_is_zero_for_the_same_distribution_and_by_hand():
-    # samples {0, 2} and {1}: 2 E|x - y| = 2, E|x - x'| = 2; the second sample has two equal points: 0
-    x, y = torch.tensor([[[0.0], [2.0]]]), torch.tensor([[[1.0], [1.0]]])
-    assert energy_distance(x, y).item() == pytest.approx(0.0, abs=1e-6)
-    assert energy_distance(x, y + 3.0).item() == pytest.approx(2 * 3.0 - 2.0, abs=1e-6)
-    generator = torch.Generator().manual_seed(5)
-    pairs = torch.randn(400, 2, 64, 3, generator=generator)
-    assert energy_distance(pairs[:, 0], pairs[:, 1]).mean().item() == pytest.approx(0.0, abs=0.01)  # unbiased
-    single = torch.randn(50, 4, generator=generator), torch.randn(30, 4, generator=generator)
-    slow = energy_distance(*(values.t().unsqueeze(2) for values in single))
-    assert torch.allclose(energy_distances(*single), slow, atol=1e-5)
-    jets = torch.rand(64, 9, 3, generator=generator) * torch.tensor([0.2, 0.2, 0.2])
-    mask = torch.ones(64, 9)
-    guide = Guide(jets, mask)
-    torch.manual_seed(0)
-    moved = (jets * torch.tensor([2.0, 1.0, 1.0])).requires_grad_()
-    near, far = guide((jets[:32], mask[:32]), (jets[32:], mask[32:])), guide((jets, mask), (moved, mask))
-    assert abs(near.item()) < 0.5 < far.item()
-    far.backward()
-    assert torch.isfinite(moved.grad).all()
-    # back towards the real jets: widths fall when one goes against the gradient
-    assert (moved.grad[..., 0] * moved[..., 0]).sum() > 0
-
-
-def test_moments_over_many_steps_weigh_the_gradient_of_a_batch():
-    generator = torch.Generator().manual_seed(6)
-    moments = Moments(1.0 + torch.rand(20_000, 2, generator=generator), decay=0.9)
-    width = torch.tensor([1.5, 1.0], requires_grad=True)  # the first column is too wide
-    for _ in range(60):
-        batch = (1.0 + torch.rand(64, 2, generator=generator)) * width
-        loss = moments(batch)
-        assert loss.item() == 0.0
-    (gradient,) = torch.autograd.grad(loss, width)
-    assert gradient[0] > 0.1  # narrower is better
-    assert abs(gradient[1]) < 0.2 * gradient[0]
-
-
-def test_observables_by_hand():
-    # two constituents of pt 0.5, back to back at eta = +-0.3: m^2 = 4 pt^2 sinh^2(0.3), width 0.3
-    jet = torch.tensor([[[0.3, 0.0, 0.5], [-0.3, 0.0, 0.5], [5.0, 5.0, 9.0]]])
-    found = observables(jet, torch.tensor([[1.0, 1.0, 0.0]]))[0]
-    assert found[0].item() == pytest.approx(1.0)
-    assert found[1].item() == pytest.approx(math.sinh(0.3), abs=2e-4)
-    assert found[4].item() == pytest.approx(0.3, abs=1e-4)
-    ranked = by_rank(jet.flip(1), torch.tensor([[0.0, 1.0, 1.0]])).view(5, 3)
-    assert torch.allclose(ranked[0].abs(), torch.tensor([0.3, 0.3, 0.0]))  # the absent one last, of no place
-    assert torch.allclose(ranked[3], torch.tensor([0.5, 0.5, 0.0]))
-    table = epic_latents.observables(jet[0, :2], torch.tensor([0, 2]))[0].tolist()
-    assert table == pytest.approx([2, 1.0, math.sinh(0.3), 0.5, 0.3, 0.0, 0.0], abs=1e-6)
 
 
 def test_latents_and_the_guide_in_training(tmp_path, capsys):
