@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -243,37 +243,28 @@ class JetGanTask(AdversarialTask):
     def judged_conditions(self) -> Tensor | None:
         return self.conditions(self.val_kinematics[: self.judge_jets.n])
 
-    def maps(self, model: Any) -> list[tuple[Any, Callable[[Tensor, Tensor], Tensor]]]:
-        """The calibrations of ``model`` that are wanted, each with the observable of jets that it maps."""
-        return [(model.calibration, summed_pt)] if self.config.calibrate else []
-
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:
         model = model.eval()
         n, conditions = self.judge_jets.n, self.judged_conditions()
-        maps = self.maps(model)
-        for calibration, _ in maps:
-            calibration.reset()
-        if maps:
+        if self.config.calibrate:
+            model.calibration.reset()
             features, offsets, _ = generate(model, n, 4242, conditions)
-            for calibration, observable in maps:
-                values = observable(features, offsets)
-                if torch.isfinite(values).all():
-                    calibration.fit(values, observable(self.train.features, self.train.offsets))
+            total = summed_pt(features, offsets)
+            if torch.isfinite(total).all():
+                model.calibration.fit(total, summed_pt(self.train.features, self.train.offsets))
         features, offsets, _ = generate(model, n, 1234, conditions)
         return self.judge_jets(features, offsets)
 
     def report(self, path: Path) -> dict[str, Any]:
-        """Floors of the validation, and its figures before and after the calibrations."""
+        """Floors of the validation, and its figures before and after the calibration of the summed pt_rel."""
         model = torch.jit.load(str(path))
         n, conditions = self.judge_jets.n, self.judged_conditions()
         found: dict[str, Any] = {"jets": n, "floors": self.judge_jets.floors}
         after = self.judge_jets(*generate(_Sized(model, self.model), n, 77, conditions)[:2])
-        maps = self.maps(model)
-        found["calibrated" if maps else "uncalibrated"] = after
-        if maps:
-            for calibration, _ in maps:
-                calibration.reset()
+        found["calibrated" if self.config.calibrate else "uncalibrated"] = after
+        if self.config.calibrate:
+            model.calibration.reset()
             found["uncalibrated"] = self.judge_jets(*generate(_Sized(model, self.model), n, 77, conditions)[:2])
         return {"validation_report": found}
 
