@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from training.jet_gan import JetGanConfig, JetGanTask
-from training.jet_guide import Moments
 from training.networks.epic_gan import EpicDiscriminator, EpicGenerator
 from training.networks.jet_draws import Multiplicity, Quantiles, scott
 
@@ -36,9 +35,6 @@ class EpicGanConfig(JetGanConfig):
     z_local: int = field(default=3, metadata={"help": "noise per constituent"})
     depth: int = field(default=2, metadata={"help": "fully connected layers of an EPiC layer per constituent"})
     told: int = field(default=0, metadata={"help": "1: the network is told the multiplicity, and if the jet was cut"})
-    moments: float = field(
-        default=0.0, metadata={"help": "weight, within the guide, of first and second moments over many steps"}
-    )
     kernel: int = field(default=1, metadata={"help": "1: multiplicity from a kernel density; 0: as counted"})
     spread: float = field(default=5.0, metadata={"help": "standard deviation of the standardised features"})
 
@@ -53,8 +49,12 @@ class EpicGanTask(JetGanTask):
         self.config = config
         self.load()
         features, counts = self.train.features, self.train.offsets.diff()
-        mean, scale = features.mean(0), features.std(0) / config.spread  # [3]
-        self.by_size = self._by_size((features - mean) / scale)
+        radial = self.radial()
+        mapped = radial(features)
+        mean, scale = mapped.mean(0), mapped.std(0) / config.spread  # [3]
+        if config.turn:  # all directions are alike
+            mean[:2], scale[:2] = 0.0, scale[:2].mean()
+        self.by_size = self._by_size((mapped - mean) / scale)
         self.model = EpicGenerator(
             Multiplicity(counts, scott(counts) if config.kernel else 0.0),
             Quantiles(self.kinematics[:, 0]),
@@ -62,23 +62,20 @@ class EpicGanTask(JetGanTask):
             mean,
             scale,
             self.limits(),
+            radial,
             config.hidden,
             config.layers,
             config.z_global,
             config.z_local,
             config.depth,
             config.leading if config.told else 0,
+            bool(config.turn),
         ).to(config.device)
         self.discriminator = EpicDiscriminator(config.hidden, config.judge_layers, config.z_global, config.depth).to(
             config.device
         )
         self.begin()
-        common = max(self.by_size, key=len)[:1000]
-        self.make_guide(common * self.model.scale + self.model.mean, torch.ones_like(common[..., 0]))
-        if self.guide is not None and config.moments > 0:
-            parts = (part for jets in self.by_size for part in jets.split(2000))
-            real = (part * self.model.scale + self.model.mean for part in parts)
-            self.guide.moments = Moments(torch.cat([self.guide.polynomials(jets) for jets in real]))
+        self.make_guide(*self.padded())
 
     def _by_size(self, features: Tensor) -> list[Tensor]:
         """Jets [n, N, 3] for every multiplicity N that occurs."""
@@ -107,7 +104,7 @@ class EpicGanTask(JetGanTask):
             yield self.by_size[which][rows.to(self.config.device)]
 
     def real(self, batch: Tensor) -> Tensor:
-        return batch
+        return self.turned(batch)
 
     def fake(self, batch: Tensor) -> Tensor:
         """Generated jets [B, N, 3], standardised, of the multiplicity of a batch."""
@@ -120,19 +117,15 @@ class EpicGanTask(JetGanTask):
         index = torch.arange(n_jets, device=batch.device).repeat_interleave(size)  # [B N]
         with torch.autocast(batch.device.type, enabled=False):  # numbers that are sums of jets need their digits
             output = self.model.core.leave(made.float())  # [B N, 3]
-            items = self.model.physical(output, index, n_jets)
-            self.overshoot(self.model.unbounded(output), torch.ones_like(output[:, 0]), index, n_jets)
-        return ((items - self.model.mean) / self.model.scale).view(n_jets, size, 3)
+            items = self.model.unbounded(output, torch.randn(n_jets, device=batch.device), index)
+            given = items, torch.ones_like(items[:, 0]), index, n_jets
+            self.overshoot(*given)
+            return self.model.standardised(self.model.limits(*given)).view(n_jets, size, 3)
 
     def extra(self, fake: Tensor, batch: Tensor) -> dict[str, Tensor]:
         everything = torch.ones_like(batch[..., 0])  # [B, N]
-        real, made = (jets.float() * self.model.scale + self.model.mean for jets in (batch, fake))
-        losses = self.guided((real, everything), (made, everything)) | self.excess
-        if "guide" in losses and self.guide is not None and self.guide.moments is not None:
-            with torch.autocast(batch.device.type, enabled=False):
-                moments = self.guide.moments(self.guide.polynomials(made))
-            losses["guide"] = losses["guide"] + self.config.guide * self.config.moments * moments
-        return losses
+        real, made = ((self.model.physical(jets), everything) for jets in (batch, fake))
+        return self.guided(real, made) | self.excess
 
     def metadata(self) -> dict[str, Any]:
         return self.describe([], {}, "linear")

@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from training.adversarial import GENERATOR, AdversarialConfig, AdversarialTask
 from training.data import jets as jet_data
 from training.data.jets import CONSTITUENT, Jets
-from training.jet_guide import Guide
+from training.jet_guide import Guide, Moments
+from training.networks.jet_draws import Radial, scatter_padded, turned
 from training.networks.jet_limits import Limits, limits_of
+from training.networks.segments import lengths_to_index
 from training.task import columns
 
 _KINEMATICS = ("jet_pt", "jet_eta")
@@ -43,6 +45,9 @@ class JetGanConfig(AdversarialConfig):
         default=0.0,
         metadata={"help": "length of the discriminator's gradient in that of the guide, at every step; 0: as they are"},
     )
+    moments: float = field(
+        default=0.0, metadata={"help": "weight, within the guide, of first and second moments over many steps"}
+    )
     floor: float = field(default=1.3e-4, metadata={"help": "lowest pt_rel of a generated constituent"})
     centre: float = field(
         default=0.0, metadata={"help": "share of the axis' offset taken from generated jets; the paper: 1"}
@@ -51,6 +56,16 @@ class JetGanConfig(AdversarialConfig):
         default=0.0, metadata={"help": "how softly the constituents' vector sum ends at the jet's pT; 0: it does not"}
     )
     start: Path = field(default=Path(), metadata={"help": "checkpoint of a training, to begin with its networks"})
+    turn: int = field(
+        default=1, metadata={"help": "1: generated jets are turned about their axis and mirrored at random"}
+    )
+    radial: int = field(
+        default=1,
+        metadata={"help": "1: networks work in the plane in which constituents are normal; 0: as in the paper"},
+    )
+    reshape: int = field(
+        default=1, metadata={"help": "1: map constituents' distances from the axis onto those of the training jets"}
+    )
     calibrate: int = field(default=1, metadata={"help": "1: map the summed pt_rel onto that of the training jets"})
     generator: str = field(default="Pythia 8.317, Monash tune, pp 13 TeV", metadata={"help": "for the provenance"})
 
@@ -162,6 +177,13 @@ class JetGanTask(AdversarialTask):
         self.val_kinematics = kinematics(config.val, "val")
         self.judge_jets = Judge(self.val, self.train, config.judged)
 
+    def radial(self) -> Radial:
+        """The map of the training constituents' distances to those of a normal plane, or the identity."""
+        radial = Radial()
+        if self.config.radial:
+            radial.fit(radial.quantiles(self.train.features[:, :2].norm(dim=1)), radial.knots())
+        return radial
+
     def limits(self) -> Limits:
         """The limits of generated jets, from the training jets."""
         config = self.config
@@ -190,16 +212,37 @@ class JetGanTask(AdversarialTask):
             return torch.optim.Adam(groups, lr=self.config.rate, betas=betas, fused=True)
         return super()._optimiser(groups)
 
+    def padded(self) -> tuple[Tensor, Tensor]:
+        """All training jets [B, N, 3], with their mask [B, N]."""
+        index = lengths_to_index(self.train.offsets, len(self.train.features))  # [T]
+        rank = torch.arange(len(index)) - self.train.offsets[index]  # [T]
+        jets, mask = scatter_padded(self.train.features, index, rank, len(self.train), self.config.leading)
+        return jets.to(self.config.device), mask.to(self.config.device)
+
     def make_guide(self, jets: Tensor, mask: Tensor) -> None:
-        """Set up the guide with some real jets [B, N, 3] and mask [B, N], if there is to be one."""
-        self.guide = Guide(jets.float(), mask.float()) if self.config.guide > 0 else None
+        """Set up the guide with all training jets [B, N, 3] and their mask [B, N], if there is to be one."""
+        self.guide = Guide(jets[:1000], mask[:1000]) if self.config.guide > 0 else None
+        if self.guide is not None and self.config.moments > 0:
+            parts = zip(jets.split(2000), mask.split(2000))
+            self.guide.moments = Moments(torch.cat([self.guide.polynomials(*part) for part in parts]))
 
     def guided(self, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """The guide's loss, of physical jets and masks."""
         if self.guide is None or min(len(real[0]), len(fake[0])) < 2:
             return {}
         with torch.autocast(real[0].device.type, enabled=False):
-            return {"guide": self.config.guide * self.guide(real, fake)}
+            loss = self.guide(real, fake)
+            if self.guide.moments is not None:
+                loss = loss + self.config.moments * self.guide.moments(self.guide.polynomials(*fake))
+        return {"guide": self.config.guide * loss}
+
+    def turned(self, jets: Tensor) -> Tensor:
+        """Real jets [B, N, 3] in the networks' plane, turned as generated ones are."""
+        if not self.config.turn:
+            return jets
+        n_jets, size = jets.shape[:2]
+        index = torch.arange(n_jets, device=jets.device).repeat_interleave(size)
+        return turned(jets.reshape(-1, 3), torch.randn(n_jets, device=jets.device), index).view(n_jets, size, 3)
 
     def update(self, batch: Any, optimisers: Sequence[torch.optim.Optimizer]) -> dict[str, float]:
         """Both players learn from the same generated jets: a sixth of the step is saved."""
@@ -247,25 +290,30 @@ class JetGanTask(AdversarialTask):
     def validate(self, model: nn.Module) -> dict[str, float]:
         model = model.eval()
         n, conditions = self.judge_jets.n, self.judged_conditions()
-        if self.config.calibrate:
-            model.calibration.reset()
-            features, offsets, _ = generate(model, n, 4242, conditions)
-            total = summed_pt(features, offsets)
-            if torch.isfinite(total).all():
-                model.calibration.fit(total, summed_pt(self.train.features, self.train.offsets))
+        if self.config.calibrate or self.config.reshape:
+            self.calibrate(model, *generate(_uncalibrated(model), n, 4242, conditions)[:2])
         features, offsets, _ = generate(model, n, 1234, conditions)
         return self.judge_jets(features, offsets)
 
+    def calibrate(self, model: Any, features: Tensor, offsets: Tensor) -> None:
+        """Fit the maps of a model to jets of it, which none has changed."""
+        if not torch.isfinite(features).all():
+            return
+        if self.config.calibrate:
+            model.calibration.fit(summed_pt(features, offsets), summed_pt(self.train.features, self.train.offsets))
+        if self.config.reshape:
+            real, made = (model.reshape.quantiles(x[:, :2].norm(dim=1)) for x in (self.train.features, features))
+            model.reshape.fit(made, real)
+
     def report(self, path: Path) -> dict[str, Any]:
-        """Floors of the validation, and its figures before and after the calibration of the summed pt_rel."""
+        """Floors of the validation, and its figures before and after the calibrations."""
         model = torch.jit.load(str(path))
         n, conditions = self.judge_jets.n, self.judged_conditions()
         found: dict[str, Any] = {"jets": n, "floors": self.judge_jets.floors}
         after = self.judge_jets(*generate(_Sized(model, self.model), n, 77, conditions)[:2])
-        found["calibrated" if self.config.calibrate else "uncalibrated"] = after
-        if self.config.calibrate:
-            model.calibration.reset()
-            found["uncalibrated"] = self.judge_jets(*generate(_Sized(model, self.model), n, 77, conditions)[:2])
+        found["calibrated"] = after
+        sized = _Sized(_uncalibrated(model), self.model)
+        found["uncalibrated"] = self.judge_jets(*generate(sized, n, 77, conditions)[:2])
         return {"validation_report": found}
 
     def describe(self, condition: list[dict[str, str]], ranges: dict[str, list[float]], cost: str) -> dict[str, Any]:
@@ -287,6 +335,13 @@ class JetGanTask(AdversarialTask):
             "provenance": {"generator": self.config.generator, "detector": "none"},
             "licence": "MIT",
         }
+
+
+def _uncalibrated(model: Any) -> Any:
+    """The model, eager or scripted, with its calibrations back at the identity."""
+    model.calibration.reset()
+    model.reshape.reset()
+    return model
 
 
 class _Sized:

@@ -48,12 +48,10 @@ def observables(jets: Tensor, mask: Tensor) -> Tensor:
     leading = [(ranked[:, k] + 1e-4).log() for k in _LEADING]
     log_mean = ((pt + 1e-4).log() * mask).sum(1) / mask.sum(1).clamp(min=1.0)
     shape = [
-        (pt * eta).sum(1),
-        (pt * phi).sum(1),
+        ((pt * eta).sum(1).square() + (pt * phi).sum(1).square() + 1e-8).sqrt(),
         (pt * distance).sum(1),
         (pt * square).sum(1),
-        (pt * (eta * eta - phi * phi)).sum(1),
-        (pt * eta * phi).sum(1),
+        ((pt * (eta * eta - phi * phi)).sum(1).square() + (2.0 * pt * eta * phi).sum(1).square() + 1e-12).sqrt(),
         (pt * pt).sum(1).sqrt(),
         (distance * mask).sum(1) / mask.sum(1).clamp(min=1.0),
         (square * mask).sum(1) / mask.sum(1).clamp(min=1.0),
@@ -100,13 +98,13 @@ def _apart(x: Tensor) -> Tensor:
 
 
 def by_rank(jets: Tensor, mask: Tensor) -> Tensor:
-    """Features [B, 5 N] of the constituents of jets [B, N, 3], mask [B, N], in descending pt: eta, phi, distance from
-    the axis, pt, log pt."""
+    """Features [B, 4 N] of the constituents of jets [B, N, 3], mask [B, N], in descending pt: distance from the axis
+    and its logarithm, pt and its logarithm."""
     order = (jets[..., 2] * mask).argsort(1, descending=True)  # [B, N]
     there = mask.gather(1, order)  # [B, N]
     eta, phi, pt = (jets[..., k].gather(1, order) * there for k in range(3))  # [B, N]
     distance = (eta * eta + phi * phi + 1e-8).sqrt()
-    return torch.cat([eta, phi, distance, pt, (pt.clamp(min=0.0) + 1e-3).log()], 1)
+    return torch.cat([distance, (distance + 2e-3).log(), pt, (pt.clamp(min=0.0) + 1e-3).log()], 1)
 
 
 class Moments:
@@ -140,12 +138,12 @@ class Guide:
         found = observables(jets, mask)
         self.mean, self.scale = found.mean(0), found.std(0).clamp(min=1e-6)
         self.moments: Moments | None = None
-        ranked = by_rank(jets, mask).unflatten(1, (5, -1))  # [B, 5, N]
-        self.rank_scale = ranked.std(0).clamp(min=1e-4)  # [5, N]
+        ranked = by_rank(jets, mask).unflatten(1, (4, -1))  # [B, 4, N]
+        self.rank_scale = ranked.std(0).clamp(min=1e-4)  # [4, N]
 
-    def polynomials(self, jets: Tensor) -> Tensor:
-        """The six flow polynomials [B, 6] of jets [B, N, 3], in units of their spread."""
-        return observables(jets, torch.ones_like(jets[..., 0]))[:, -6:] / self.scale[-6:]
+    def polynomials(self, jets: Tensor, mask: Tensor) -> Tensor:
+        """The six flow polynomials [B, 6] of jets [B, N, 3] with mask [B, N], in units of their spread."""
+        return observables(jets, mask)[:, -6:] / self.scale[-6:]
 
     def __call__(self, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor], points: int = 256) -> Tensor:
         """The loss of (jets [B, N, 3], mask [B, N]) of each kind: the mean over the observables of their distances,

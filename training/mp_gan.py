@@ -22,9 +22,8 @@ from torch.nn.functional import softplus
 from training.competitive import Competitive
 from training.jet_gan import JetGanConfig, JetGanTask
 from training.networks.jet_chain import MISSING
-from training.networks.jet_draws import Multiplicity, Quantiles, scatter_padded
+from training.networks.jet_draws import Multiplicity, Quantiles
 from training.networks.mp_gan import MpDiscriminator, MpGenerator
-from training.networks.segments import lengths_to_index
 from training.task import columns
 
 CONDITIONS = ("jet_pt", "jet_eta")
@@ -42,12 +41,6 @@ class MpGanConfig(JetGanConfig):
     optimiser: str = field(default="rmsprop", metadata={"help": "rmsprop, adam, adadelta or sgd"})
     calibrate: int = field(default=0, metadata={"help": "1: map the summed pt_rel onto that of the training jets"})
     mask: int = field(default=1, metadata={"help": "1: absent constituents are masked; 0: they have no momentum"})
-    within: int = field(
-        default=0,
-        metadata={
-            "help": "1: the network's range of eta and phi is that of the limits, 0: of the farthest constituent"
-        },
-    )
     condition: int = field(default=0, metadata={"help": "features of the whole jet: 0, 1 (jet_pt), 2 (and jet_eta)"})
     distance: int = field(default=0, metadata={"help": "1: the distance of two constituents goes with their message"})
     mean: int = field(default=0, metadata={"help": "1: messages and constituents are averaged, 0: summed"})
@@ -56,12 +49,18 @@ class MpGanConfig(JetGanConfig):
     steps: int = field(default=2, metadata={"help": "message passing steps"})
     edge: str = field(default="96,160,192", metadata={"help": "widths of the network of the messages"})
     node: str = field(default="256,256", metadata={"help": "widths of the network of the constituents"})
+    judge_edge: str = field(default="", metadata={"help": "edge of the discriminator, if it is another"})
+    judge_node: str = field(default="", metadata={"help": "node of the discriminator, if it is another"})
     dropout: int = field(default=1, metadata={"help": "1: dropout of a half in the discriminator"})
     batch_norm: int = field(default=0, metadata={"help": "1: batch norm after the hidden layers of both networks"})
     spectral_norm: int = field(default=0, metadata={"help": "1: spectral norm in the discriminator"})
     augment: float = field(
         default=0.0, metadata={"help": "share of the jets that are turned by 90 degrees and mirrored"}
     )
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    return tuple(int(width) for width in text.split(","))
 
 
 class Batch(NamedTuple):
@@ -83,39 +82,45 @@ class MpGanTask(JetGanTask):
         self.load()
         n, counts = config.leading, self.train.offsets.diff()
         known = self.kinematics[:, : config.condition]
-        edge, node = (tuple(int(width) for width in text.split(",")) for text in (config.edge, config.node))
         shared = {"steps": config.steps, "distance": bool(config.distance), "mean": bool(config.mean)}
-        shared |= {"hidden": config.hidden, "batch_norm": bool(config.batch_norm), "edge": edge, "node": node}
-        limits, largest = self.limits(), self.train.features.abs().max(0).values
-        if config.within:
-            largest[:2] = limits.reach
+        shared |= {"hidden": config.hidden, "batch_norm": bool(config.batch_norm)}
+        limits, radial = self.limits(), self.radial()
+        largest = self.train.features.abs().max(0).values
+        if config.radial:
+            largest[:2] = radial.highest
+        elif config.turn:  # all directions are alike
+            largest[:2] = largest[:2].max()
         self.model = MpGenerator(
             Multiplicity(counts if config.mask else torch.full_like(counts, n)),
             Quantiles(self.kinematics[:, 0]),
             Quantiles(self.kinematics[:, 1]),
             largest,
             limits,
+            radial,
             self.kinematics.mean(0)[: config.condition],
             self.kinematics.std(0)[: config.condition],
             n,
             config.noise,
             masked=bool(config.mask),
+            edge=_widths(config.edge),
+            node=_widths(config.node),
+            turn=bool(config.turn),
             **shared,
         ).to(config.device)
         self.discriminator = MpDiscriminator(
             n_conditions=config.condition,
             dropout=bool(config.dropout),
             spectral=bool(config.spectral_norm),
+            edge=_widths(config.judge_edge or config.edge),
+            node=_widths(config.judge_node or config.node),
             **shared,
         ).to(config.device)
         self.begin()
-        index = lengths_to_index(self.train.offsets, len(self.train.features))  # [T]
-        rank = torch.arange(len(index)) - self.train.offsets[index]  # [T]
-        jets, mask = scatter_padded(self.train.features, index, rank, len(self.train), n)
-        self.jets, self.mask = self.model.scaled(jets.to(config.device)), mask.to(config.device)
+        jets, self.mask = self.padded()
         if not config.mask:
             self.mask = torch.ones_like(self.mask)
-        self.make_guide(self.model.physical(self.jets[:1000]), self.mask[:1000])
+        self.make_guide(jets, self.mask)
+        self.jets = self.model.scaled(jets)
         self.known = self.model.standardised(known.to(config.device))
 
     def __len__(self) -> int:
@@ -128,7 +133,7 @@ class MpGanTask(JetGanTask):
             yield Batch(self.jets[rows] * self.mask[rows].unsqueeze(2), self.mask[rows], self.known[rows])
 
     def real(self, batch: Batch) -> Batch:
-        return self.augmented(batch)
+        return self.augmented(batch._replace(jets=self.turned(batch.jets)))
 
     def fake(self, batch: Batch) -> Batch:
         """Generated jets of the multiplicities and conditions of a batch."""
@@ -139,7 +144,8 @@ class MpGanTask(JetGanTask):
         output = self.model.core(noise, mask, batch.conditions)  # [B, N, 3]
         index = torch.arange(n_jets, device=mask.device).repeat_interleave(n)  # [B N]
         with torch.autocast(mask.device.type, enabled=False):
-            items = self.model.physical(output).reshape(-1, 3)
+            turn = torch.randn(n_jets, device=mask.device)
+            items = self.model.unbounded(output.reshape(-1, 3), turn, index)
             given = items, mask.reshape(-1), index, n_jets
             self.overshoot(*given)
             jets = self.model.scaled(self.model.limits(*given)).view(n_jets, n, 3)

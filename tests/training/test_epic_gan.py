@@ -20,6 +20,7 @@ from training.jet_gan import as_metric, generate, harder, summed_pt
 from training.networks.epic_gan import EpicDiscriminator, EpicGenerator
 from training.networks.jet_draws import (
     NormedLinear,
+    Radial,
     by_set_and_pt,
     centred,
     n_parameters,
@@ -31,7 +32,7 @@ TALK = {"hidden": 64, "layers": 4, "z_global": 5, "z_local": 10, "depth": 3}
 def made(**options) -> EpicGenerator:
     torch.manual_seed(1)
     scale = torch.tensor([0.02, 0.02, 0.01])
-    return EpicGenerator(*draws(), torch.zeros(3), scale, limits(), **options).eval()
+    return EpicGenerator(*draws(), torch.zeros(3), scale, limits(), Radial(), **options).eval()
 
 
 def test_networks_have_the_papers_parameters():
@@ -47,7 +48,7 @@ def test_networks_have_the_papers_parameters():
 @pytest.mark.parametrize("layers", range(7))
 def test_any_number_of_layers(layers):
     model = made(hidden=16, layers=layers)
-    noise = torch.randn(9, 13)
+    noise = torch.randn(9, 14)
     assert len(model.core.layers) == layers
     counts, slots, found = call(model, noise)
     assert found[0].shape == (int(counts.sum()), 3)
@@ -123,7 +124,7 @@ def test_jets_are_sorted_and_above_the_floor():
     items = torch.tensor([[0.1, 0.2, 0.5], [0.3, 0.0, 0.5], [1.0, 1.0, 0.2]])
     moved = centred(items, torch.tensor([0, 0, 1]), 2)
     assert torch.allclose(moved[:, :2], torch.tensor([[-0.1, 0.1], [0.1, -0.1], [0.0, 0.0]]), atol=1e-6)
-    counts, _, (jets, _, offsets, origin, scalars) = call(made(), torch.randn(200, 13))
+    counts, _, (jets, _, offsets, origin, scalars) = call(made(), torch.randn(200, 14))
     assert torch.equal(offsets.diff(), counts)
     assert (origin == -1).all()
     assert float(jets[:, 2].min()) >= 1.3e-4 - 1e-9
@@ -132,10 +133,34 @@ def test_jets_are_sorted_and_above_the_floor():
     assert (steps <= 0).all()
     assert (jets[:, :2].norm(dim=1) <= 0.5 + 1e-6).all()
     assert float(jets[:, 2].max()) <= 0.9
-    far = made().physical(torch.tensor([[300.0, 400.0, 1.0], [3.0, 4.0, 1000.0]]), torch.tensor([0, 1]), 2)
+    model, index = made(turn=False), torch.tensor([0, 1])
+    far = model.unbounded(torch.tensor([[300.0, 400.0, 1.0], [3.0, 4.0, 1000.0]]), torch.zeros(2), index)
+    far = model.limits(far, torch.ones(2), index, 2)
     assert torch.allclose(far[:, :2], torch.tensor([[0.3, 0.4], [0.06, 0.08]]))
     assert torch.allclose(far[:, 2], torch.tensor([0.01, 0.9]))
     assert ((scalars[:, 0] >= 800) & (scalars[:, 0] <= 1600)).all()
+
+
+def test_jets_are_turned_and_mirrored():
+    """One number per jet turns it: a plain network's jets, by an angle that is the jet's own."""
+    model, plain = (made(hidden=16, layers=1, turn=turn) for turn in (True, False))
+    noise = torch.randn(400, 14)
+    _, slots, (jets, _, offsets, _, _) = call(model, noise)
+    before = call(plain, noise, slots)[2][0]
+    assert torch.allclose(jets[:, 2], before[:, 2], atol=1e-5)
+    z, w = (torch.complex(*x[:, :2].unbind(1)) for x in (jets, before))
+    leading = torch.stack([z, w], 1)[offsets[:-1]]  # [B, 2]
+    turns = [(z * w.conj()).angle(), (z * w).angle()]  # one of them is the same for the whole jet
+    index = torch.arange(400).repeat_interleave(offsets.diff())
+    off = [(torch.polar(torch.ones_like(t), t - t[offsets[:-1]][index]).angle().abs() > 1e-2) for t in turns]
+    alike = [torch.bincount(index[bad], minlength=400) == 0 for bad in off]
+    assert (alike[0] | alike[1]).all()
+    assert 150 < int(alike[1].sum()) < 250  # mirrored
+    assert abs(torch.polar(torch.ones(400), leading[:, 0].angle()).mean()) < 0.15
+    moved = noise.clone()
+    moved[:, 13] += 1.0
+    other = call(model, moved, slots)[2][0]
+    assert torch.allclose(other[:, :2].norm(dim=1), jets[:, :2].norm(dim=1), atol=1e-4)
 
 
 def test_two_steps_export_and_engine(tmp_path):
@@ -160,7 +185,7 @@ def test_two_steps_export_and_engine(tmp_path):
     assert counts.min() >= 3
     assert counts.max() <= 12
     scripted = torch.jit.load(str(out))
-    noise = torch.from_numpy(core().normal_noise(3, 0, np.zeros(n), np.zeros(n), 13))
+    noise = torch.from_numpy(core().normal_noise(3, 0, np.zeros(n), np.zeros(n), 14))
     assert scripted.slots(*[torch.zeros(0)] * 4, noise).shape == (n,)
     again = engine.run(empty, empty.astype(np.int64), np.zeros(n + 1, np.int64), np.zeros((n, 0), np.float32), seed=3)
     assert np.array_equal(found["items"], again["items"])
@@ -214,7 +239,9 @@ def test_both_players_learn_from_the_same_jets(tmp_path):
     before = [value.clone() for value in task.model.core.parameters()]
     task.update(batch, task.optimisers())
     real, shown, made = seen
-    assert torch.equal(real, batch)
+    assert torch.allclose(real[..., 2], batch[..., 2])  # turned
+    assert torch.allclose(real[..., :2].norm(dim=2), batch[..., :2].norm(dim=2), atol=1e-4)
+    assert not torch.allclose(real, batch)
     assert torch.equal(shown, made)
     assert made.requires_grad
     assert not shown.requires_grad

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from training.networks.jet_draws import Calibration, Multiplicity, Quantiles, scott
+from training.networks.jet_draws import Calibration, Multiplicity, Quantiles, Radial, scott, turned
 
 
 def test_multiplicity_follows_its_table():
@@ -49,3 +49,40 @@ def test_calibration_maps_sums():
     assert float(0.9 * calibration(torch.tensor([0.9]))[0]) == pytest.approx(0.75, abs=0.01)
     calibration.reset()
     assert torch.allclose(calibration(torch.tensor([0.3, 0.9])), torch.ones(2))
+
+
+def test_radial_map_makes_distances_those_of_a_normal_plane():
+    generator = torch.Generator().manual_seed(8)
+    distance = 0.05 * torch.randn(200_000, 3, generator=generator).exp().prod(1)  # a heavy tail
+    angle = 6.3 * torch.rand(200_000, generator=generator)
+    items = torch.stack([distance * angle.cos(), distance * angle.sin(), distance], 1)
+    radial = Radial()
+    assert torch.allclose(radial(items), items, rtol=1e-4)  # the identity, beyond the last knot too
+    radial.fit(radial.quantiles(distance), radial.knots())
+    mapped = radial(items)
+    assert torch.allclose(radial.inverse(mapped), items, rtol=2e-3, atol=1e-5)
+    assert torch.equal(mapped[:, 2], items[:, 2])
+    inside = distance < distance.quantile(0.999)
+    assert torch.allclose(mapped[inside, :2].std(0), torch.ones(2), atol=0.02)
+    share = (mapped[:, :2].norm(dim=1) < 2.0).float().mean()
+    assert float(share) == pytest.approx(1 - math.exp(-2.0), abs=2e-3)
+    assert torch.allclose(mapped[:, 0] * items[:, 1], mapped[:, 1] * items[:, 0], rtol=1e-3, atol=1e-6)
+
+
+def test_map_of_equal_distances_is_finite():
+    radial = Radial()
+    radial.fit(radial.quantiles(torch.full((1000,), 0.7)), radial.quantiles(torch.rand(1000)))
+    items = torch.tensor([[0.7, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 5.0, 1.0]])
+    assert torch.isfinite(radial(items)).all()
+
+
+def test_turns_are_even():
+    items = torch.tensor([[1.0, 0.0, 0.5], [0.0, 2.0, 0.5]]).repeat(5000, 1)
+    index = torch.arange(5000).repeat_interleave(2)
+    found = turned(items, torch.randn(5000, generator=torch.Generator().manual_seed(4)), index)
+    assert torch.allclose(found[:, :2].norm(dim=1), items[:, :2].norm(dim=1))
+    first, second = found.view(5000, 2, 3).unbind(1)
+    assert first[:, :2].mean(0).abs().max() < 0.03
+    cross = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+    assert torch.allclose(cross.abs(), torch.tensor(2.0), atol=1e-5)
+    assert abs(float((cross > 0).float().mean()) - 0.5) < 0.03

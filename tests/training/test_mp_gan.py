@@ -17,7 +17,7 @@ from training.adversarial import DISCRIMINATOR, GENERATOR
 from training.competitive import Competitive
 from training.export import read_metadata
 from training.mp_gan import Batch, MpGanConfig, MpGanTask
-from training.networks.jet_draws import n_parameters
+from training.networks.jet_draws import Radial, n_parameters
 from training.networks.jet_limits import Limits
 from training.networks.mp_gan import Dropout, MessagePassing, MpDiscriminator, MpGenerator
 
@@ -26,7 +26,7 @@ def made(n_conditions: int = 0, **options) -> MpGenerator:
     torch.manual_seed(1)
     mean, scale = torch.tensor([1200.0, 0.0])[:n_conditions], torch.tensor([200.0, 1.0])[:n_conditions]
     limits = Limits(*torch.tensor([0.9, 0.7, 9.0])).eval()
-    return MpGenerator(*draws(), torch.tensor([0.9, 0.8, 0.7]), limits, mean, scale, **options).eval()
+    return MpGenerator(*draws(), torch.tensor([0.9, 0.8, 0.7]), limits, Radial(), mean, scale, **options).eval()
 
 
 def test_networks_have_the_papers_parameters():
@@ -87,12 +87,12 @@ def test_permutations_and_masked_constituents(mean, distance):
 
 
 def test_present_are_the_candidates_of_smallest_first_number():
-    model = made()
-    noise_set = torch.randn(5, 33)
+    model = made(turn=False)
+    noise_set = torch.randn(5, 34)
     counts, noise_slot, (jets, _, offsets, _, _) = call(model, noise_set)
     for b in range(5):
         n = int(counts[b])
-        first = noise_set[b, 3:].sort().values[:n]
+        first = noise_set[b, 3:33].sort().values[:n]
         noise = torch.cat([first[:, None], noise_slot[offsets[b] : offsets[b + 1]]], 1)[None]
         with torch.no_grad():
             expected = model.physical(model.core(noise, torch.ones(1, n), torch.zeros(1, 0)))[0]
@@ -103,14 +103,14 @@ def test_present_are_the_candidates_of_smallest_first_number():
 
 def test_without_a_mask_low_momenta_are_absent():
     model = made(masked=False)
-    counts, _, (jets, _, offsets, _, _) = call(model, torch.randn(200, 33))
+    counts, _, (jets, _, offsets, _, _) = call(model, torch.randn(200, 34))
     assert (offsets.diff() <= counts).all()
     assert float(jets[:, 2].min()) > 1.3e-4
 
 
 def test_conditions_are_used_or_drawn():
     model = made(n_conditions=2)
-    noise = torch.randn(6, 33)
+    noise = torch.randn(6, 34)
     given = torch.tensor([[900.0, 0.5]]).repeat(6, 1)
     given[3, 0], given[4, 1] = -1e9, float("nan")
     _, slots, (jets, _, offsets, _, scalars) = call(model, noise, conditions=given)
@@ -184,13 +184,14 @@ def arguments(tmp_path, **options) -> list[str]:
 @pytest.mark.parametrize(
     "options",
     [
-        {"precision": "bf16"},
+        {"precision": "bf16", "guide": 1.0, "moments": 1.0},
         {"objective": "bce", "optimiser": "adam", "smoothing": 0.1, "label_noise": 0.05},
         {"objective": "wasserstein", "gradient_penalty": 10.0, "dropout": 0},
         {"objective": "hinge", "spectral_norm": 1, "optimiser": "sgd"},
         {"objective": "acgd", "rate": 1e-3},
         {"optimiser": "adadelta", "batch_norm": 1, "augment": 0.5, "mean": 1, "distance": 1},
-        {"mask": 0, "calibrate": 1},
+        {"mask": 0, "calibrate": 1, "reshape": 0, "turn": 0, "radial": 0},
+        {"judge_edge": "8", "judge_node": "8"},
         {"condition": 2},
     ],
 )
@@ -238,10 +239,10 @@ def test_augmentation_turns_and_keeps_momenta(tmp_path):
 def test_range_of_the_network_is_that_of_the_limits(tmp_path):
     path = write(tmp_path / "jets.parquet")
     given = {"judged": 40, "edge": "8", "node": "8", "leading": 10, "wall": 0.005}
-    task = MpGanTask(MpGanConfig(data=path, val=path, out=tmp_path / "m.pt", within=1, **given))
-    assert torch.equal(task.model.largest[:2], task.model.limits.reach.expand(2))
-    far = MpGanTask(MpGanConfig(data=path, val=path, out=tmp_path / "m.pt", **given)).model.largest
+    far = MpGanTask(MpGanConfig(data=path, val=path, out=tmp_path / "m.pt", radial=0, turn=0, **given)).model.largest
+    task = MpGanTask(MpGanConfig(data=path, val=path, out=tmp_path / "m.pt", **given))
     assert torch.equal(far, task.train.features.abs().max(0).values)
+    assert float(task.jets[task.mask > 0][:, :2].norm(dim=1).median()) > 0.25  # of a normal plane that ends at 3.9
     batch = next(iter(task.batches(torch.Generator().manual_seed(0))))
     with torch.no_grad():
         fake = task.fake(batch)

@@ -23,8 +23,10 @@ from training.networks.jet_draws import (
     Multiplicity,
     NormedLinear,
     Quantiles,
+    Radial,
     by_set_and_pt,
     leaky,
+    turned,
 )
 from training.networks.jet_limits import Limits
 from training.networks.segments import lengths_to_index, segment_sum
@@ -129,7 +131,7 @@ class EpicGenerator(nn.Module):
     """Jets from noise. ``forward`` and ``slots`` follow the model contract.
 
     Noise per set: z_global numbers for the global vector, then one each for the multiplicity, jet_pt and jet_eta,
-    which are drawn as in the training data, independent of the constituents.
+    which are drawn as in the training data, independent of the constituents, and one for the jet's turn.
     """
 
     def __init__(
@@ -140,20 +142,23 @@ class EpicGenerator(nn.Module):
         mean: Tensor,
         scale: Tensor,
         limits: Limits,
+        radial: Radial,
         hidden: int = 128,
         layers: int = 6,
         z_global: int = 10,
         z_local: int = 3,
         depth: int = 2,
         full: int = 0,
+        turn: bool = True,
     ) -> None:
-        """mean, scale [3]: of the constituents' features, (x - mean) / scale is what the network gives."""
+        """mean, scale [3]: of the constituents' features behind ``radial``, (x - mean) / scale is what the network
+        gives. ``turn``: jets are turned about their axis at random."""
         super().__init__()
         self.core = EpicCore(hidden, layers, z_global, z_local, depth, full)
         self.multiplicity, self.jet_pt, self.jet_eta = multiplicity, jet_pt, jet_eta
         self.calibration = Calibration()
-        self.z_global, self.noise_set, self.noise_slot = z_global, z_global + 3, z_local
-        self.limits = limits
+        self.z_global, self.noise_set, self.noise_slot = z_global, z_global + 4, z_local
+        self.limits, self.radial, self.reshape, self.turn = limits, radial, Radial(), turn
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
@@ -165,17 +170,23 @@ class EpicGenerator(nn.Module):
         """Multiplicities i64 [B]."""
         return self.multiplicity(noise_set[:, self.z_global])
 
-    def physical(self, output: Tensor, index: Tensor, n_sets: int) -> Tensor:
-        """Constituents [T, 3] (eta_rel, phi_rel, pt_rel) from the standardised output [T, 3] of the network."""
-        items = self.unbounded(output)
-        return self.limits(items, torch.ones_like(items[:, 0]), index, n_sets)
+    def standardised(self, items: Tensor) -> Tensor:
+        """Constituents [..., 3] (eta_rel, phi_rel, pt_rel) as the networks see them."""
+        return (self.radial(items) - self.mean) / self.scale
 
-    def unbounded(self, output: Tensor) -> Tensor:
-        """As ``physical``, without the limits."""
-        return output.float() * self.scale + self.mean  # [T, 3]
+    def physical(self, output: Tensor) -> Tensor:
+        """The inverse of ``standardised``."""
+        return self.radial.inverse(output.float() * self.scale + self.mean)
+
+    def unbounded(self, output: Tensor, normal: Tensor, index: Tensor) -> Tensor:
+        """Constituents [T, 3] from the output [T, 3] of the network, turned as the numbers N(0, 1) [B] say, before the
+        limits."""
+        items = self.physical(output)
+        return turned(items, normal, index) if self.turn else items
 
     def calibrated(self, items: Tensor, index: Tensor, n_sets: int) -> Tensor:
-        """Constituents [T, 3] with their summed pt_rel mapped onto that of the training jets."""
+        """Constituents [T, 3] with their distances and their summed pt_rel mapped onto those of the training jets."""
+        items = self.reshape(items)
         factor = self.calibration(segment_sum(items[:, 2:], index, n_sets).squeeze(1))  # [B]
         pt = (items[:, 2] * factor[index]).clamp(min=self.limits.floor)
         return torch.cat([items[:, :2], pt.unsqueeze(1)], 1)
@@ -195,7 +206,9 @@ class EpicGenerator(nn.Module):
         index = lengths_to_index(slot_offsets, noise_slot.size(0))  # [K]
         counts = slot_offsets.diff().to(noise_slot.dtype)  # [B]
         output = self.core(noise_set[:, : self.z_global], noise_slot, index, counts, 0)  # [K, 3]
-        items = self.calibrated(self.physical(output, index, n_sets), index, n_sets)
+        items = self.unbounded(output, noise_set[:, self.z_global + 3], index)
+        items = self.limits(items, torch.ones_like(items[:, 0]), index, n_sets)
+        items = self.calibrated(items, index, n_sets)
         items = items[by_set_and_pt(items[:, 2], index)]
         nothing = torch.zeros(items.size(0), 0, dtype=torch.int64, device=items.device)
         origin = torch.full([items.size(0)], -1, dtype=torch.int64, device=items.device)

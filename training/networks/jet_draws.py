@@ -96,6 +96,68 @@ class Calibration(nn.Module):
         return wanted / total.clamp(min=1e-6)
 
 
+class Radial(nn.Module):
+    """A rising map of constituents' distances from the axis, straight between its knots and beyond the last; directions
+    stay. The identity until it is fitted.
+
+    Distances reach over three orders of magnitude, and half a per cent of wide jets make most of a flow polynomial. In
+    the plane in which training constituents are normal, a network has to make neither the peak nor the tail.
+    """
+
+    def __init__(self, n_knots: int = 40, highest: float = 3.9) -> None:
+        """The last knot is at ``highest`` standard deviations: 0.05 % of the training constituents are beyond."""
+        super().__init__()
+        self.highest = highest
+        self.register_buffer("given", torch.zeros(n_knots))
+        self.register_buffer("mapped", torch.zeros(n_knots))
+        self.reset()
+
+    def knots(self) -> Tensor:
+        """Distances of the knots [n], evenly spaced, in standard deviations of a normal plane."""
+        return torch.linspace(0.0, self.highest, self.given.size(0), dtype=torch.float64)
+
+    def quantiles(self, distances: Tensor) -> Tensor:
+        """Those of distances [T] that would be at the knots if the plane were normal, [n], rising."""
+        ordered = distances.double().sort().values
+        found = ordered[(-torch.expm1(-0.5 * self.knots().square()) * (len(ordered) - 1)).round().long()]
+        return found.cummax(0).values + 1e-6 * torch.arange(len(found))
+
+    def fit(self, given: Tensor, mapped: Tensor) -> None:
+        """Knots [n] to knots [n], both rising from (nearly) zero."""
+        self.given.copy_(given)
+        self.mapped.copy_(mapped)
+
+    @torch.jit.export
+    def reset(self) -> None:
+        """Back to the identity."""
+        self.given.copy_(torch.linspace(0.0, 1.0, self.given.size(0)))
+        self.mapped.copy_(self.given)
+
+    def _moved(self, items: Tensor, given: Tensor, mapped: Tensor) -> Tensor:
+        distance = (items[..., :2].square().sum(-1, keepdim=True) + 1e-12).sqrt()  # [..., 1]
+        k = torch.bucketize(distance.detach(), given[1:-1])
+        slope = (mapped[k + 1] - mapped[k]) / (given[k + 1] - given[k])
+        factor = (mapped[k] + (distance - given[k]) * slope).clamp(min=0.0) / distance
+        return torch.cat([items[..., :2] * factor, items[..., 2:]], -1)
+
+    def forward(self, items: Tensor) -> Tensor:
+        """Constituents [..., 3] with their first two features, eta_rel and phi_rel, mapped."""
+        return self._moved(items, self.given, self.mapped)
+
+    def inverse(self, items: Tensor) -> Tensor:
+        """The inverse of ``forward``."""
+        return self._moved(items, self.mapped, self.given)
+
+
+def turned(items: Tensor, normal: Tensor, index: Tensor) -> Tensor:
+    """Constituents [T, 3] of the jets i64 [T] turned about the axis by a random angle, and mirrored or not; both follow
+    from one number N(0, 1) per jet, [B]."""
+    share = 2.0 * uniform(normal)  # [B]
+    c, s = (2.0 * math.pi * share).cos()[index], (2.0 * math.pi * share).sin()[index]  # [T]
+    eta, phi = items[:, 0], items[:, 1] * torch.where(share < 1.0, -1.0, 1.0)[index]  # [T]
+    return torch.stack([c * eta - s * phi, s * eta + c * phi, items[:, 2]], 1)
+
+
 def by_set_and_pt(pt: Tensor, index: Tensor) -> Tensor:
     """Order i64 [T] of constituents with pt [T] and jet index i64 [T]: jet by jet, each in descending pt."""
     return torch.argsort(2.0 * index.double() - pt.double().clamp(0.0, 1.0))

@@ -18,7 +18,16 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from training.networks.jet_chain import MISSING
-from training.networks.jet_draws import Calibration, Multiplicity, Quantiles, by_set_and_pt, leaky, scatter_padded
+from training.networks.jet_draws import (
+    Calibration,
+    Multiplicity,
+    Quantiles,
+    Radial,
+    by_set_and_pt,
+    leaky,
+    scatter_padded,
+    turned,
+)
 from training.networks.jet_limits import Limits
 from training.networks.segments import lengths_to_index, segment_sum
 
@@ -182,7 +191,7 @@ class MpGenerator(nn.Module):
 
     Of ``leading`` candidates the N with the smallest first noise number are present. These first numbers are noise of
     the set, so that a jet has N slots and no more. Noise per set: one each for the multiplicity, jet_pt and jet_eta,
-    then the first numbers of the candidates; per slot: the other numbers.
+    then the first numbers of the candidates, and one for the jet's turn; per slot: the other numbers.
     """
 
     def __init__(
@@ -192,6 +201,7 @@ class MpGenerator(nn.Module):
         jet_eta: Quantiles,
         largest: Tensor,
         limits: Limits,
+        radial: Radial,
         condition_mean: Tensor,
         condition_scale: Tensor,
         leading: int = 30,
@@ -204,17 +214,20 @@ class MpGenerator(nn.Module):
         batch_norm: bool = False,
         edge: tuple[int, ...] = EDGE,
         node: tuple[int, ...] = NODE,
+        turn: bool = True,
     ) -> None:
-        """largest [3]: size of each feature that the network's +-1 stands for (pt_rel: -0.5 to 0.5 for 0 to largest);
-        condition_mean, condition_scale [D]: of (jet_pt, jet_eta)[:D] in training. Without a mask, constituents at the
-        lowest pt_rel that the limits allow are those that are absent."""
+        """largest [3]: size of each feature, behind ``radial``, that the network's +-1 stands for (pt_rel: -0.5 to 0.5
+        for 0 to largest); ``turn``: jets are turned about their axis at random; condition_mean, condition_scale [D]: of
+        (jet_pt, jet_eta)[:D] in training. Without a mask, constituents at the lowest pt_rel that the limits allow are
+        those that are absent."""
         super().__init__()
         n_conditions = condition_mean.size(0)
         self.core = MpCore(noise, hidden, steps, n_conditions, distance, mean, 3, edge, node, batch_norm)
         self.multiplicity, self.jet_pt, self.jet_eta = multiplicity, jet_pt, jet_eta
         self.calibration = Calibration()
         self.leading, self.n_conditions, self.masked, self.limits = leading, n_conditions, masked, limits
-        self.noise_set, self.noise_slot, self.missing = 3 + leading, noise - 1, MISSING
+        self.noise_set, self.noise_slot, self.missing = 4 + leading, noise - 1, MISSING
+        self.radial, self.reshape, self.turn = radial, Radial(), turn
         self.register_buffer("largest", largest)
         self.register_buffer("condition_mean", condition_mean)
         self.register_buffer("condition_scale", condition_scale)
@@ -227,12 +240,18 @@ class MpGenerator(nn.Module):
     def scaled(self, items: Tensor) -> Tensor:
         """Constituents [..., 3] (eta_rel, phi_rel, pt_rel) as the networks see them."""
         shift = torch.tensor([0.0, 0.0, 0.5], device=items.device)
-        return items / self.largest - shift
+        return self.radial(items) / self.largest - shift
 
     def physical(self, output: Tensor) -> Tensor:
         """The inverse of ``scaled``."""
         shift = torch.tensor([0.0, 0.0, 0.5], device=output.device)
-        return (output + shift) * self.largest
+        return self.radial.inverse((output + shift) * self.largest)
+
+    def unbounded(self, output: Tensor, normal: Tensor, index: Tensor) -> Tensor:
+        """Constituents [T, 3] from the output [T, 3] of the network, turned as the numbers N(0, 1) [B] say, before the
+        limits."""
+        items = self.physical(output)
+        return turned(items, normal, index) if self.turn else items
 
     def known(self, conditions: Tensor, noise_set: Tensor) -> Tensor:
         """jet_pt and jet_eta [B, 2]: given, or, where they are not (MISSING, NaN, or no such condition), drawn."""
@@ -265,8 +284,9 @@ class MpGenerator(nn.Module):
         noise, mask = scatter_padded(own, index, rank, n_sets, widest)  # [B, N, Z], [B, N]
         known = self.known(conditions, noise_set)  # [B, 2]
         output = self.core(noise, mask, self.standardised(known[:, : self.n_conditions]))  # [B, N, 3]
-        items = self.physical(output.reshape(n_sets * widest, 3)[index * widest + rank])  # [K, 3]
-        items = self.limits(items, torch.ones_like(items[:, 0]), index, n_sets)
+        output = output.reshape(n_sets * widest, 3)[index * widest + rank]  # [K, 3]
+        items = self.unbounded(output, noise_set[:, 3 + self.leading], index)
+        items = self.reshape(self.limits(items, torch.ones_like(items[:, 0]), index, n_sets))
         factor = self.calibration(segment_sum(items[:, 2:], index, n_sets).squeeze(1))  # [B]
         pt = (items[:, 2] * factor[index]).clamp(min=self.limits.floor)  # [K]
         items = torch.cat([items[:, :2], pt.unsqueeze(1)], 1)
