@@ -197,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument(
         "--conditions", nargs="*", default=(), help="conditions to take from the reference, e.g. jet_pt"
     )
+    parser.add_argument("--responses", type=int, help="jets for the response in bins of pT; default: those compared")
     parser.add_argument("--whole", action="store_true", help="also FGD and a classifier's AUC")
     parser.add_argument("--fast", action="store_true", help="W1 and FPD alone")
     parser.add_argument("--amplify", type=Path, metavar="FILE", help="jets that trained the model (their train part)")
@@ -230,10 +231,12 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         print(f"| {name} | {value:.3g} | {error:.2g} | {floor:.3g} | {ratio} |")
 
     if "jet_pt" in generator.conditions:
-        like = candidate if asked.get("jet_pt") is not None else None
-        pt = ak.to_numpy(reference.jet_pt)
-        like = generated(generator, len(reference), options.leading, reference, jet_pt=pt) if like is None else like
-        found["response"] = response(reference, like)
+        theirs, like = reference, candidate
+        if options.responses is not None:
+            theirs = real(options.data, options.part, options.leading, options.responses)
+        if options.responses is not None or "jet_pt" not in asked:
+            like = generated(generator, len(theirs), options.leading, theirs, jet_pt=ak.to_numpy(theirs.jet_pt))
+        found["response"] = response(theirs, like)
         print("\n| pT [GeV] | sum / asked | real | ratio |\n|---|---|---|---|")
         for r in found["response"]:
             print(f"| {r['low']:.0f}–{r['high']:.0f} | {r['response']:.4f} | {r['real']:.4f} | {r['ratio']:.4f} ± "

@@ -30,7 +30,7 @@ from training.export import export, read_metadata
 from training.jet_gan import Judge, generate
 from training.networks.jet_chain import MISSING, JetChain
 from training.networks.jet_share import MassShare, massless_square
-from training.networks.jets import LARGEST, NOISE_SET, NOISE_SLOT, JetGenerator, teach
+from training.networks.jets import FLAT, LARGEST, NOISE_SET, NOISE_SLOT, JetGenerator, teach
 from training.task import Config, Task, columns
 
 CLASSES = ("gluon", "quark", "top")
@@ -55,6 +55,7 @@ class JetsConfig(Config):
     share: float = field(default=1.0, metadata={"help": "share of the training jets in an epoch, drawn anew each time"})
     chain_steps: int = field(default=3000, metadata={"help": "steps of the fit of whole jets, before all else"})
     judged: int = field(default=2000, metadata={"help": "jets of each class in the validation after an epoch"})
+    start: Path = field(default=Path(), metadata={"help": "model to begin with, as training wrote it"})
     generator: str = field(default="Pythia 8.317, Monash tune, pp 13 TeV", metadata={"help": "for the provenance"})
 
 
@@ -103,6 +104,8 @@ def prepare(sample: Sample, generator: torch.Generator | None) -> tuple[Tensor, 
         whole[:, 1] *= side[:, 0]
         whole[:, 3] += torch.rand(len(counts), generator=generator) - 0.5
         pt = pt * (1.0 + 3e-4 * noise[:, :, 2])
+        along = (pt * torch.cos(places[:, :, 1]) * (torch.arange(longest) < counts[:, None])).sum(1)  # [B]
+        pt = pt / torch.where(counts == sample.whole[:, 3].round(), along, 1.0)[:, None]  # one, but for the rounding
     log_pt = torch.cummin(torch.log(pt), 1).values
     return torch.cat([places[:, :, :2], log_pt.unsqueeze(2)], 2), counts, whole, jets.label
 
@@ -154,9 +157,21 @@ class JetsTask(Task):
         features, whole = self.train.jets.features, self.train.whole
         if not (config.out.parent / f"{config.out.name}.checkpoint").exists():  # else it comes from there
             fit_chain(self.model.chain, whole, self.train.jets.label, config.chain_steps, config.seed)
-        self.model.radius.fit(torch.hypot(features[:, 0], features[:, 1]))
+        if self.config.start == Path():
+            self.model.radius.fit(torch.hypot(features[:, 0], features[:, 1]))
+        else:
+            self.begin(network_of(torch.jit.load(str(self.config.start)).state_dict()))
+        self.model.plane.flatten(self.model.radius, FLAT)
         self.model.fit_limits(features, self.train.jets.offsets, self.train.jets.label)
         self.judges: list[tuple[Judge, Judge]] = []
+
+    def begin(self, other: JetGenerator) -> None:
+        """Begin with the weights of another training, and its map of distances, which they know; the densities of whole
+        jets are fitted anew."""
+        weights = {k: v for k, v in other.state_dict().items() if k in dict(self.model.named_parameters())}
+        weights = {k: v for k, v in weights.items() if not k.startswith("chain.")}
+        self.model.load_state_dict(self.model.state_dict() | weights)
+        self.model.radius.load_state_dict(other.radius.state_dict())
 
     def __len__(self) -> int:
         return max(1, int(self.config.share * len(self.train.whole)) // self.config.batch)
@@ -253,6 +268,7 @@ def network_of(state: Mapping[str, Tensor]) -> JetGenerator:
     layers = sum(name.endswith("give.weight") for name in state)
     model = JetGenerator(state["enter.weight"].size(0), state["layers.0.give.weight"].size(0), layers)
     older = {name: value for name, value in model.state_dict().items() if name.startswith("share.")}
+    older |= {f"plane.{name}": state[f"radius.{name}"] for name in ("r", "s")}
     model.load_state_dict({**older, **state})
     return model.eval()
 

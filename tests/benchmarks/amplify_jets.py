@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Do generated jets know more than those that trained the model? And does one of many explode?
 
-    PYTHONPATH=. python tests/benchmarks/amplify_jets.py jets-top --data top.parquet --seen 75000 --jets 100000
+    PYTHONPATH=. python tests/benchmarks/amplify_jets.py jets-top --data top.parquet --jets 210000
 
-The truth: the jets of the file after the first ``--seen``, of which the model saw none. Against it, the jets among the
-first that trained the model (their train part), and 1, 2, 5, ... times as many generated ones: root mean squared error
-of the shares in ten quantiles of the truth, times ten (arXiv:2008.06545), for the mass of the constituents, their
-number and the largest pt_rel. The floor is what the truth's own number allows. Generated jets are counted if they are
-broken (`training.evaluate_jets.n_broken`), all constituents of all of them. ``--save FILE`` keeps what was found, and
-goes on from there.
+The truth: the validation and test parts of the file, or its jets after the first ``--seen``, if the model saw none of
+those. Against it, the jets that trained the model (the train part of the file, or of the first), and 1, 2, 5, ... times
+as many generated ones: root mean squared error of the shares in ten quantiles of the truth, times ten
+(arXiv:2008.06545), for the mass of the constituents, their number and the largest pt_rel. The floor is what the truth's
+own number allows. Generated jets are counted if they are broken (`training.evaluate_jets.n_broken`), all constituents
+of all of them. ``--save FILE`` keeps what was found, and goes on from there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="name or path of a model without conditions, or that draws them")
     parser.add_argument("--data", type=Path, required=True, help="Parquet file of real jets of its class")
-    parser.add_argument("--seen", type=int, required=True, help="rows, the first, that training, choice and test saw")
+    parser.add_argument("--seen", type=int, help="rows, the first, that training, choice and test saw; default: all")
     parser.add_argument("--jets", type=int, required=True, help="jets to generate")
     parser.add_argument("--save", type=Path, help="file of what was found so far (npz)")
     options = parser.parse_args()
@@ -63,8 +63,9 @@ def main() -> None:
     found = np.concatenate(parts)
 
     every = observables(real(options.data, "all"))
-    trained = every[jet_data.part(options.seen, "train").numpy()]
-    truth, n = every[options.seen :], len(trained)
+    rows = jet_data.part(options.seen or len(every), "train").numpy()
+    trained, n = every[rows], len(rows)
+    truth = every[options.seen :] if options.seen else np.delete(every, rows, axis=0)
     print(f"{generator.file.name}: {broken} broken of {len(found):,}; truth {len(truth):,}, trained on {n:,}\n")
     sizes = [k for k in (1, 2, 5, 10, 20) if k * n <= len(found)]
     columns = ["", "floor", "trained", *(f"{k} n generated" for k in sizes)]

@@ -127,10 +127,12 @@ def test_command(tmp_path, capsys):
     path = export(network_of(model.state_dict()), metadata, tmp_path / "toy.pt")
     data = stored(jets, tmp_path / "toy.parquet")
     arguments = ["--model", str(path), "--data", str(data), "--leading", "5", "--jets", "80", "--count", "50"]
+    arguments += ["--responses", "85"]
     found = evaluate_jets.main([*arguments, "--amplify", str(data), "--out", str(tmp_path / "out")])
     assert found["n"]["candidate"] == found["n"]["reference"] == 80
     assert found["count"]["n"] == 50
     assert len(found["response"]) == 5
+    assert sum(entry["n"] for entry in found["response"]) == 85  # of the test part's 90
     assert json.loads((tmp_path / "out" / "toy-5.json").read_text())["model"] == "toy"
     assert (tmp_path / "out" / "toy-5.png").stat().st_size > 10_000
     said = capsys.readouterr().out

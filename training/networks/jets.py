@@ -9,7 +9,8 @@ true constituents: no recurrence, one pass. Components of the mixture of places 
 radiation is.
 
 Places are (eta_rel, phi_rel) whose distance from the axis is mapped so that constituents are about normal: the edge of
-anti-kT jets is far out there.
+anti-kT jets is far out there. What the network sees has the core drawn out; the mixture lives in a plane that is flat
+at the axis, for else soft constituents, which are about uniform, have a hole there that no few normals follow.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ PT_COMPONENTS = 6
 STEP = 2e-3  #: added to log(pt[i-1]/pt[i]) before its logarithm
 MOMENTS = 8  #: running sums: pT, px, py, pz, E, and pT times eta^2, phi^2, eta phi
 _MASSLESS = 1.15  #: of the jet's squared mass, what constituents may reach while they are drawn: a few per cent do
+FLAT = 0.08  #: distance from the axis below which the plane of the mixture is flat
+_LEAST = 0.02  # of a constituent's pT, what those after it have on average at least
 _PT_BINS, _PT_WIDTH = 56, 0.25  # of log pt_rel, from 0 down
 LARGEST = 150  #: constituents of a jet, at most
 NOISE_SET, NOISE_SLOT = 4, 5
@@ -73,6 +76,11 @@ class Radius(nn.Module):
         self.r.copy_(r)
         self.s.copy_(s)
 
+    def flatten(self, other: Radius, flat: float) -> None:
+        """Become the map ``other``, but proportional to the distance where that is well below ``flat``."""
+        self.r.copy_(other.r)
+        self.s.copy_(other.s * torch.sqrt(other.r / (other.r + flat)))
+
     def _map(self, x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
         k = torch.bucketize(x, knots[1:-1])
         return values[k] + (x - knots[k]) * (values[k + 1] - values[k]) / (knots[k + 1] - knots[k])
@@ -102,9 +110,10 @@ class JetGenerator(nn.Module):
         self.noise_set, self.noise_slot = NOISE_SET, NOISE_SLOT
         self.n_classes, self.anchors, self.free, self.largest = N_CLASSES, ANCHORS, FREE, LARGEST
         self.step, self.moments = STEP, MOMENTS
-        self.pt_bins, self.pt_width, self.massless = _PT_BINS, _PT_WIDTH, _MASSLESS
+        self.pt_bins, self.pt_width, self.massless, self.least = _PT_BINS, _PT_WIDTH, _MASSLESS, _LEAST
         self.chain = JetChain()
-        self.radius = Radius()
+        self.radius = Radius()  # of what the network sees
+        self.plane = Radius()  # of the mixture of places
         self.share = MassShare(N_CLASSES)
         self.enter = nn.Linear(_ABOUT, hidden)
         self.layers = nn.ModuleList([CausalExchange(hidden, pooled) for _ in range(layers)])
@@ -135,7 +144,7 @@ class JetGenerator(nn.Module):
         """
         kind = torch.nn.functional.one_hot(label, self.n_classes).to(jet.dtype)
         pt, px, py, pz, energy = sums[:, 0], sums[:, 1], sums[:, 2], sums[:, 3], sums[:, 4]
-        rest = (1.0 - px).clamp(min=1e-4)  # pT to come, along the axis
+        rest = (1.0 - px).clamp(min=1e-6)  # pT to come, along the axis
         square = (energy * energy - px * px - py * py - pz * pz).clamp(min=0.0)  # (mass / pT)^2 so far
         target = self.target(jet, label)  # [N]
         mean_pt = torch.log(rest / left)
@@ -161,11 +170,12 @@ class JetGenerator(nn.Module):
         places = 3.0 * torch.cat([last[:, 1:3], last[:, 4:6]], 1)
         return torch.cat([jet, kind, shown, anchors, 0.4 * last[:, 0:1] + 1.5, 0.4 * last[:, 3:4] + 1.5, places], 1)
 
-    def centres(self, last: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
-        """Where the components of the mixture of places sit, x and y [N, K]: leading ones, the last one, the axis."""
+    def centres(self, leading: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the components of the mixture of places sit, x and y [N, K]: leading ones [N, 2, ANCHORS], the last one
+        [N, 2], the axis; all in the plane of the mixture."""
         nothing = torch.zeros(last.size(0), self.free, dtype=last.dtype, device=last.device)
-        x = torch.cat([anchors[:, self.anchors : 2 * self.anchors] / 3.0, last[:, 1:2], nothing], 1)
-        y = torch.cat([anchors[:, 2 * self.anchors :] / 3.0, last[:, 2:3], nothing], 1)
+        x = torch.cat([leading[:, 0], last[:, 0:1], nothing], 1)
+        y = torch.cat([leading[:, 1], last[:, 1:2], nothing], 1)
         return x, y
 
     def place_parameters(self, h: Tensor, log_pt: Tensor, step: Tensor) -> Tensor:
@@ -176,10 +186,12 @@ class JetGenerator(nn.Module):
     def next_pt(self, log_pt: Tensor, gap: Tensor, rest: Tensor, left: Tensor) -> Tensor:
         """log pT of a constituent from that before and the drawn u = log(log ratio + STEP).
 
-        All constituents add up to the jet's pT: none has more than the rest, nor less than an equal share of it.
+        All constituents add up to the jet's pT: none has so much that too little is left for those to come (it is
+        reflected there), nor less than an equal share of the rest.
         """
         drawn = log_pt - (torch.exp(gap.clamp(max=2.5)) - self.step).clamp(min=0.0)
-        drawn = torch.maximum(torch.minimum(drawn, torch.log(rest)), torch.log(rest / left))
+        most = torch.log(rest / (1.0 + self.least * (left - 1.0)))
+        drawn = torch.maximum(torch.minimum(drawn, 2.0 * most - drawn), torch.log(rest / left))
         return torch.maximum(torch.minimum(drawn, log_pt), self.log_pt_floor)
 
     def pt_bin(self, log_pt: Tensor) -> Tensor:
@@ -276,6 +288,8 @@ class JetGenerator(nn.Module):
         sums = torch.zeros(n_sets, self.moments, device=device)
         last = torch.zeros(n_sets, 6, device=device)
         anchors = torch.zeros(n_sets, 3 * self.anchors, device=device)
+        leading = torch.zeros(n_sets, 2, self.anchors, device=device)  # in the plane of the mixture, as is before
+        before = torch.zeros(n_sets, 2, device=device)
         means = torch.zeros(self.n_layers, n_sets, self.pooled, device=device)
         weighted = torch.zeros(self.n_layers, n_sets, self.pooled, device=device)
         pt = torch.zeros(n_sets, 1, device=device)  # of the last constituent
@@ -285,6 +299,7 @@ class JetGenerator(nn.Module):
             if n < jet.size(0):  # jets that are complete leave
                 jet, label, total, start, pt = jet[:n], label[:n], total[:n], start[:n], pt[:n]
                 sums, last, anchors, means, weighted = sums[:n], last[:n], anchors[:n], means[:, :n], weighted[:, :n]
+                leading, before = leading[:n], before[:n]
             step = torch.full([n], float(i), device=device)
             left = (total - step).clamp(min=1.0)
             h = leaky_relu(self.enter(self.about(jet, label, left, step, sums, last, anchors)), 0.1)
@@ -304,16 +319,21 @@ class JetGenerator(nn.Module):
             rest = (1.0 - sums[:, 1]).clamp(min=1e-6)
             log_pt = self.next_pt(last[:, 0], gap, rest, left)
             log_pt = torch.minimum(log_pt, self.highest[label, min(i, self.largest - 1)])
-            x0, y0 = self.centres(last, anchors)
+            x0, y0 = self.centres(leading, before)
             parameters = self.place_parameters(h, log_pt, left / 50.0)
             x, y = plane_draw(z[:, 2:], parameters, x0, y0, self.place_scale)
-            eta, phi = self.radius.inverse(x, y)
+            eta, phi = self.plane.inverse(x, y)
             far = torch.sqrt(eta * eta + phi * phi + 1e-12)
             near = torch.clamp(self.reach[self.pt_bin(log_pt)] / far, max=1.0)
             eta, phi = eta * near, torch.minimum(torch.maximum(phi * near, -self.phi_reach), self.phi_reach)
 
             pt = torch.exp(log_pt).unsqueeze(1)
             eta, phi = self.within_mass(eta, phi, pt.squeeze(1), sums, self.target(jet, label))
+            x, y = self.plane(eta, phi)
+            before = torch.stack([x, y], 1)
+            if i < self.anchors:
+                leading = leading.clone()
+                leading[:, :, i] = before
             x, y = self.radius(eta, phi)
             items[start + i] = torch.cat([eta.unsqueeze(1), phi.unsqueeze(1), pt], 1)
             sums = sums + moments(eta, phi, pt.squeeze(1))
@@ -339,7 +359,8 @@ def moments(eta: Tensor, phi: Tensor, pt: Tensor) -> Tensor:
 
 def teach(model: JetGenerator, places: Tensor, counts: Tensor, total: Tensor, jet: Tensor, label: Tensor,
           precision: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Log densities of constituents under teacher forcing, of pT and of place, each [B, N]; zeros beyond the count.
+    """Log densities of constituents under teacher forcing, of pT [T'] and of place [T], step by step. The pT of a jet's
+    last constituent is the rest, and has no density.
 
     places [B, N, 3] eta_rel, phi_rel, log pt_rel, in falling pT; counts i64 [B] of them (at most N); total [B] of the
     whole jet; jet [B, 4] standardised; label i64 [B].
@@ -347,45 +368,52 @@ def teach(model: JetGenerator, places: Tensor, counts: Tensor, total: Tensor, je
     n_sets, longest = places.size(0), places.size(1)
     device = places.device
     steps = torch.arange(longest, device=device)
-    real = steps[None] < counts[:, None]  # [B, N]
+    real = steps[:, None] < counts[None]  # [N, B]: step by step, for running sums are products with a matrix then
     with torch.no_grad():
-        eta, phi, log_pt = (torch.where(real, v, 0.0) for v in places.unbind(2))  # [B, N]
+        eta, phi, log_pt = (torch.where(real, v, 0.0) for v in places.transpose(0, 1).unbind(2))  # [N, B]
         pt = torch.exp(log_pt) * real
         x, y = model.radius(eta, phi)
-        parts = moments(eta, phi, pt)  # [B, N, MOMENTS]
-        sums = _before(parts.cumsum(1))
+        at = torch.stack(model.plane(eta, phi), 2)  # [N, B, 2]
+        sums = _before(moments(eta, phi, pt).cumsum(0))
         now = torch.stack([log_pt, x, y], 2)
-        last = torch.cat([_before(now), _before(_before(now))], 2)  # [B, N, 6]
-        first = torch.nn.functional.pad(torch.stack([5.0 * pt, 3.0 * x, 3.0 * y], 1), (0, max(0, ANCHORS - longest)))
-        seen = torch.arange(ANCHORS, device=device)[None] < steps[:, None]  # [N, ANCHORS]
-        anchors = (first[:, None, :, :ANCHORS] * seen[None, :, None]).reshape(n_sets, longest, 3 * ANCHORS)
-        step = steps.to(places.dtype).expand(n_sets, longest)
-        left = (total[:, None] - step).clamp(min=1.0)
-        flat_last, flat_anchors = last.reshape(-1, 6), anchors.reshape(-1, 3 * ANCHORS)
+        last = torch.cat([_before(now), _before(_before(now))], 2)  # [N, B, 6]
+        seen = (torch.arange(ANCHORS, device=device)[None] < steps[:, None])[:, None, None]  # [N, 1, 1, ANCHORS]
+        anchors = (_first(torch.stack([5.0 * pt, 3.0 * x, 3.0 * y], 2)) * seen).reshape(-1, 3 * ANCHORS)
+        leading = (_first(at) * seen).reshape(-1, 2, ANCHORS)
+        step = steps.to(places.dtype)[:, None].expand(longest, n_sets)
+        left = (total[None] - step).clamp(min=1.0)
         about = model.about(
-            jet.repeat_interleave(longest, 0), label.repeat_interleave(longest), left.reshape(-1), step.reshape(-1),
-            sums.reshape(-1, MOMENTS), flat_last, flat_anchors,
+            jet.repeat(longest, 1), label.repeat(longest), left.reshape(-1), step.reshape(-1),
+            sums.reshape(-1, MOMENTS), last.reshape(-1, 6), anchors,
         )  # fmt: skip
-        before = _before(pt.unsqueeze(2))  # [B, N, 1]
-        gap = torch.log((last[:, :, 0] - log_pt).clamp(min=0.0) + STEP).reshape(-1)
+        before = _before(pt.unsqueeze(2))  # [N, B, 1]
+        gap = torch.log((last[:, :, 0] - log_pt).clamp(min=0.0) + STEP)
+        until = torch.ones(longest, longest, device=device).tril()
+        average = until / (steps[:, None] + 1.0)
 
     with torch.autocast(device.type, torch.bfloat16, precision == torch.bfloat16):
-        h = leaky_relu(model.enter(about), 0.1).view(n_sets, longest, -1)
+        h = leaky_relu(model.enter(about), 0.1).view(longest, n_sets, -1)
         for layer in model.layers:
             given = layer.features(h)
-            wide = given.float()
-            mean = wide.cumsum(1) / (steps[None, :, None] + 1.0)
-            h = layer.update(h, mean, (wide * before).cumsum(1))
-        rows = torch.nonzero(real.reshape(-1))[:, 0]
-        h = h.reshape(n_sets * longest, -1)[rows]
+            mean = torch.mm(average, given.reshape(longest, -1)).view_as(given)
+            weighted = torch.mm(until, (given * before.to(given.dtype)).view(longest, -1)).view_as(given)
+            h = layer.update(h, mean, weighted)
+        h = h.reshape(longest * n_sets, -1)
         of_pt = model.pt_head(h).float()
-        of_place = model.place_parameters(h, log_pt.reshape(-1)[rows], left.reshape(-1)[rows] / 50.0)
-    x0, y0 = model.centres(flat_last[rows], flat_anchors[rows])
-    pt_part = mixture_log_prob(gap[rows], of_pt, model.pt_centre, model.pt_scale)
-    place = plane_log_prob(x.reshape(-1)[rows], y.reshape(-1)[rows], of_place, x0, y0, model.place_scale)
-    return pt_part, place
+        of_place = model.place_parameters(h, log_pt.reshape(-1), left.reshape(-1) / 50.0)
+    x0, y0 = model.centres(leading, _before(at).reshape(-1, 2))
+    pt_part = mixture_log_prob(gap.reshape(-1), of_pt, model.pt_centre, model.pt_scale)
+    place = plane_log_prob(*at.reshape(-1, 2).unbind(1), of_place, x0, y0, model.place_scale)
+    real, open_pt = real.reshape(-1), (real & (left > 1.5)).reshape(-1)
+    return pt_part[open_pt], place[real]
 
 
 def _before(values: Tensor) -> Tensor:
-    """Values [B, N, ...] moved on by one step, zeros first."""
-    return torch.cat([torch.zeros_like(values[:, :1]), values[:, :-1]], 1)
+    """Values [N, ...] moved on by one step, zeros first."""
+    return torch.cat([torch.zeros_like(values[:1]), values[:-1]])
+
+
+def _first(values: Tensor) -> Tensor:
+    """The first values [1, B, C, ANCHORS] of those of all steps [N, B, C]; zeros where there are fewer steps."""
+    first = values[:ANCHORS].permute(1, 2, 0)  # [B, C, <= ANCHORS]
+    return torch.nn.functional.pad(first, (0, max(0, ANCHORS - values.size(0))))[None]
