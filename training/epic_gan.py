@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.jet_gan import JetGanConfig, JetGanTask
+from training.jet_gan import COMPARED, JetGanConfig, JetGanTask
 from training.networks.epic_gan import EpicDiscriminator, EpicGenerator
 from training.networks.jet_draws import Multiplicity, Quantiles, scott
 
@@ -77,14 +77,14 @@ class EpicGanTask(JetGanTask):
         self.begin()
         self.make_guide(*self.padded())
 
-    def _by_size(self, features: Tensor) -> list[Tensor]:
+    def _by_size(self, features: Tensor) -> dict[int, Tensor]:
         """Jets [n, N, 3] for every multiplicity N that occurs."""
         counts, starts = self.train.offsets.diff(), self.train.offsets[:-1]
-        found = []
+        found = {}
         for size in counts.unique().tolist():
             if size > 0:
                 rows = starts[counts == size][:, None] + torch.arange(size)  # [n, N]
-                found.append(features[rows].to(self.config.device))
+                found[size] = features[rows].to(self.config.device)
         return found
 
     def __len__(self) -> int:
@@ -94,14 +94,14 @@ class EpicGanTask(JetGanTask):
         """Batches [B, N, 3] of one multiplicity each. Those with few jets left come with a probability in proportion to
         their size, so that every jet weighs the same."""
         full, found = self.config.batch, []
-        for which, jets in enumerate(self.by_size):
+        for size, jets in self.by_size.items():
             for rows in torch.randperm(len(jets), generator=generator).split(full):
                 if float(torch.rand(1, generator=generator)) < len(rows) / full:
-                    found.append((which, rows))
+                    found.append((size, rows))
         order = torch.randperm(len(found), generator=generator)[: len(self)].tolist()
         for position in order:
-            which, rows = found[position]
-            yield self.by_size[which][rows.to(self.config.device)]
+            size, rows = found[position]
+            yield self.by_size[size][rows.to(self.config.device)]
 
     def real(self, batch: Tensor) -> Tensor:
         return self.turned(batch)
@@ -123,9 +123,10 @@ class EpicGanTask(JetGanTask):
             return self.model.standardised(self.model.limits(*given)).view(n_jets, size, 3)
 
     def extra(self, fake: Tensor, batch: Tensor) -> dict[str, Tensor]:
-        everything = torch.ones_like(batch[..., 0])  # [B, N]
-        real, made = ((self.model.physical(jets), everything) for jets in (batch, fake))
-        return self.guided(real, made) | self.excess
+        real = self.by_size[batch.size(1)]
+        real = real[torch.randint(len(real), (COMPARED,), device=real.device)]
+        given = ((self.model.physical(jets), torch.ones_like(jets[..., 0])) for jets in (real, fake))
+        return self.guided(*given) | self.excess
 
     def metadata(self) -> dict[str, Any]:
         return self.describe([], {}, "linear")

@@ -26,6 +26,7 @@ from training.task import columns
 
 _KINEMATICS = ("jet_pt", "jet_eta")
 _EXCESS = 10.0  #: weight of the loss of jets beyond the wall
+COMPARED = 512  #: real jets that the guide compares a batch with: the more, the less of its noise is theirs
 
 
 @dataclass

@@ -190,7 +190,7 @@ def arguments(tmp_path, **options) -> list[str]:
         {"objective": "hinge", "spectral_norm": 1, "optimiser": "sgd"},
         {"objective": "acgd", "rate": 1e-3},
         {"optimiser": "adadelta", "batch_norm": 1, "augment": 0.5, "mean": 1, "distance": 1},
-        {"mask": 0, "calibrate": 1, "reshape": 0, "turn": 0, "radial": 0},
+        {"mask": 0, "calibrate": 1, "reshape": 0, "turn": 0, "radial": 0, "rate": 1e-4},
         {"judge_edge": "8", "judge_node": "8"},
         {"condition": 2},
     ],
