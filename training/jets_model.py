@@ -139,7 +139,6 @@ def fit_chain(chain: JetChain, whole: Tensor, label: Tensor, steps: int, seed: i
     with torch.no_grad():
         for slow, fast in zip(averaged, chain.parameters()):
             fast.copy_(slow)
-    chain.requires_grad_(False)
     return float(loss.detach())
 
 
@@ -157,6 +156,7 @@ class JetsTask(Task):
         features, whole = self.train.jets.features, self.train.whole
         if not (config.out.parent / f"{config.out.name}.checkpoint").exists():  # else it comes from there
             fit_chain(self.model.chain, whole, self.train.jets.label, config.chain_steps, config.seed)
+        self.model.chain.requires_grad_(False)
         if self.config.start == Path():
             self.model.radius.fit(torch.hypot(features[:, 0], features[:, 1]))
         else:

@@ -300,6 +300,16 @@ def test_training_and_separation(tmp_path, monkeypatch):
     common = ["jets", "--data", "gluon.parquet", "--val", "gluon.parquet", "--epochs", "1", "--batch", "64"]
     common += ["--hidden", "16", "--pooled", "8", "--layers", "1", "--chain_steps", "3", "--judged", "20"]
     train.main([*common, "--out", "jets.pt"])
+    first = torch.jit.load("jets.pt").state_dict()
+    train.main([*common, "--out", "jets.pt"])  # goes on from its checkpoint, where nothing is left to do
+    again = torch.jit.load("jets.pt").state_dict()
+    assert all(value.equal(first[name]) for name, value in again.items())
+    train.main([*common, "--out", "more.pt", "--start", "jets.pt", "--rate", "0"])
+    more = torch.jit.load("more.pt").state_dict()
+    torch.testing.assert_close(more["enter.weight"], first["enter.weight"])
+    assert more["radius.s"].equal(first["radius.s"])
+    assert (more["plane.s"][1:] < more["radius.s"][1:]).all()
+    assert read_metadata(tmp_path / "more.pt")["provenance"]["command"].endswith("--start jets.pt")
     jets_model.main(["jets.pt", "--data", ".", "--out", "one", "--draws", "60"])
     metadata = [read_metadata(tmp_path / "one" / f"jets-{kind}.pt") for kind in CLASSES]
     assert [entry["name"] for entry in metadata] == ["jets-gluon", "jets-quark", "jets-top"]
