@@ -17,6 +17,7 @@ from training.data.events import Events
 from training.networks.hepic import INPUT, NOISE_PER_SLOT, OUTPUT, Hepic
 from training.task import Config, Task, columns
 
+BATCH_ITEMS = 2**16  #: slots in a call on a CPU: fewer have more overhead, more leave the second-level cache
 _UNITS = {"pt": "GeV", "phi": "rad", "mass": "GeV", "charge": "e", "vx": "mm", "vy": "mm", "vz": "mm", "d0": "mm"}
 _UNITS |= {"dz": "mm", "eta": "", "pdgid": ""}
 
@@ -90,6 +91,7 @@ class HepicTask(Task):
             "slots": {"per_item": 2, "per_set": 0},
             "noise": {"set": 0, "slot": NOISE_PER_SLOT},
             "cost": "linear",
+            "batch_items": BATCH_ITEMS,
             "acceptance": {"eta": [-config.acceptance, config.acceptance]},
             "domain": {
                 "features": {

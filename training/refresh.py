@@ -18,6 +18,7 @@ from hepgen_fastsim.errors import ModelError
 from torch import Tensor
 
 from training import export
+from training.hepic import BATCH_ITEMS
 from training.networks.hepic import Hepic
 from training.task import _code_version
 
@@ -48,6 +49,7 @@ def refresh(path: Path, out: Path, detector: str, tolerance: float = 1e-4) -> Pa
             if not same:
                 raise ModelError(f"{path}: expected the present code to give the same {name}, found others")
     metadata["provenance"]["code_version"] = _code_version()
+    metadata["batch_items"] = BATCH_ITEMS
     return export.export(network, metadata, out)
 
 

@@ -20,6 +20,7 @@
 #endif
 
 #include "hepgen_fastsim/error.hpp"
+#include "kinematics.hpp"
 
 namespace hepgen_fastsim {
 namespace {
@@ -37,22 +38,50 @@ struct PseudoJet {
   double pt2() const { return px * px + py * py; }
 };
 
-/// Rapidity; along the beam so large, and so different, that nothing is near.
-double rapidity(const PseudoJet& j) {
-  constexpr double along_beam = 1e5;
+/// What the rapidity is the logarithm of, but for its sign: (mt / (E + |pz|))^2.
+double steepness(const PseudoJet& j) {
   const double pt2 = j.pt2();
-  if (pt2 == 0 && j.energy == std::abs(j.pz)) return std::copysign(along_beam + std::abs(j.pz), j.pz);
   const double mass2 = std::max(0.0, (j.energy + j.pz) * (j.energy - j.pz) - pt2);
   const double sum = j.energy + std::abs(j.pz);
-  const double y = 0.5 * std::log((pt2 + mass2) / (sum * sum));
-  return j.pz > 0 ? -y : y;
+  return (pt2 + mass2) / (sum * sum);
 }
 
-/// Azimuth in [0, 2 pi).
-double azimuth(const PseudoJet& j) {
-  double phi = j.pt2() == 0 ? 0 : std::atan2(j.py, j.px);
+/// Rapidity; along the beam so large, and so different, that nothing is near.
+double rapidity(const PseudoJet& j, double log_steepness) {
+  constexpr double along_beam = 1e5;
+  if (j.pt2() == 0 && j.energy == std::abs(j.pz)) return std::copysign(along_beam + std::abs(j.pz), j.pz);
+  return j.pz > 0 ? -0.5 * log_steepness : 0.5 * log_steepness;
+}
+
+/// Azimuth in [0, 2 pi) of an angle.
+double azimuth(const PseudoJet& j, double phi) {
+  if (j.pt2() == 0) return 0;
   if (phi < 0) phi += 2 * pi;
   return phi >= 2 * pi ? phi - 2 * pi : phi;
+}
+
+PseudoJet particle(const MomentumView& p, std::size_t i, int own) {
+  return {p.px[i], p.py[i], p.pz[i], p.energy[i], own, own};
+}
+
+/// Where all particles are.
+struct Angles {
+  std::vector<double> rapidity, phi;
+};
+
+Angles angles(const MomentumView& p) {
+  const std::size_t n = p.px.size();
+  std::vector<double> px(p.px.begin(), p.px.end());
+  Angles out{std::vector<double>(n), {p.py.begin(), p.py.end()}};
+  for (std::size_t i = 0; i < n; ++i) out.rapidity[i] = steepness(particle(p, i, none));
+  logarithms(out.rapidity);
+  azimuths(px, out.phi);
+  for (std::size_t i = 0; i < n; ++i) {
+    const PseudoJet j = particle(p, i, none);
+    out.rapidity[i] = rapidity(j, out.rapidity[i]);
+    out.phi[i] = azimuth(j, out.phi[i]);
+  }
+  return out;
 }
 
 /// Numbers at places that vectors of any width can be loaded from.
@@ -150,7 +179,7 @@ Jets JetFinder::operator()(const MomentumView& particles) const {
     }
   }
   Jets out;
-  HEPGEN_WIDEST(cluster)(config_, particles, out);
+  HEPGEN_WIDEST(cluster)(config_, particles, angles(particles), out);
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <cmath>
+#include <utility>
 
 #include "one_thread.hpp"
 
@@ -23,10 +24,22 @@ double exact_eta(double pt, double pz) {
 
 }  // namespace
 
+void logarithms(std::vector<double>& numbers) {
+  const OneThread one_thread;
+  const c10::InferenceMode inference;
+  view(numbers).log_();
+}
+
+void azimuths(std::vector<double>& x, std::vector<double>& y) {
+  const OneThread one_thread;
+  const c10::InferenceMode inference;
+  view(y).atan2_(view(x));
+}
+
 Kinematics kinematics(std::span<const double> px, std::span<const double> py, std::span<const double> pz,
                       std::span<const std::int64_t> rows) {
   const std::size_t n = rows.size();
-  Kinematics out{std::vector<double>(n), std::vector<double>(n), std::vector<double>(n)};
+  Kinematics out{std::vector<double>(n), std::vector<double>(n), {}};
   if (n == 0) return out;
   std::vector<double> x(n), y(n), ratio(n);
   for (std::size_t i = 0; i < n; ++i) {
@@ -40,12 +53,9 @@ Kinematics kinematics(std::span<const double> px, std::span<const double> py, st
     ratio[i] /= out.pt[i];
     out.eta[i] = std::abs(ratio[i]) + std::sqrt(ratio[i] * ratio[i] + 1.0);
   }
-  // Logarithm and arctangent of torch work on eight numbers at a time.
-  const OneThread one_thread;
-  const c10::InferenceMode inference;
-  at::Tensor eta = view(out.eta), phi = view(out.phi);
-  eta.log_();
-  at::atan2_out(phi, view(y), view(x));
+  logarithms(out.eta);
+  azimuths(x, y);
+  out.phi = std::move(y);
   for (std::size_t i = 0; i < n; ++i) {
     out.eta[i] = std::isfinite(out.eta[i]) ? std::copysign(out.eta[i], ratio[i])
                                            : exact_eta(out.pt[i], pz[static_cast<std::size_t>(rows[i])]);

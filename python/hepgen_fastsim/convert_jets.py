@@ -28,7 +28,7 @@ from hepgen_fastsim.cards.card import GenJets
 from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.io.table import TableFile
 from hepgen_fastsim.objects.clustering import JetList, cluster
-from hepgen_fastsim.objects.columns import NEUTRAL_HADRON, PHOTON, _Columns, owners, ranges
+from hepgen_fastsim.objects.columns import NEUTRAL_HADRON, PHOTON, Momenta, owners, ranges
 
 __all__ = ["RECO_PT_MIN", "JetDefinition", "JetPairs", "convert_jets", "match_jets"]
 
@@ -57,7 +57,7 @@ class JetDefinition:
                 f"jets need a radius in (0, 3], a pt_min above {RECO_PT_MIN:g} GeV, a positive eta_max; found {self}."
             )
 
-    def cluster(self, columns: _Columns, pdgid: np.ndarray, rows: np.ndarray | None = None) -> JetList:
+    def cluster(self, columns: Momenta, pdgid: np.ndarray, rows: np.ndarray | None = None) -> JetList:
         """GEN jets of particles (`rows` of them), neutrinos left out."""
         rows = np.arange(len(pdgid)) if rows is None else rows
         seen = rows[~np.isin(np.abs(pdgid[rows]), NEUTRINOS)]
@@ -157,10 +157,10 @@ def _flat(table: pa.Table, side: str, names: Sequence[str]) -> tuple[dict[str, n
     return {name: c.flatten().to_numpy(zero_copy_only=False) for name, c in columns.items()}, offsets - offsets[0]
 
 
-def _momenta(c: dict[str, np.ndarray], mass: np.ndarray, offsets: np.ndarray) -> _Columns:
+def _momenta(c: dict[str, np.ndarray], mass: np.ndarray, offsets: np.ndarray) -> Momenta:
     pt, eta, phi = (c[name].astype(np.float64) for name in ("pt", "eta", "phi"))
     energy = np.sqrt((pt * np.cosh(eta)) ** 2 + mass**2)
-    return _Columns(pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), energy, offsets)
+    return Momenta(pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta), energy, offsets)
 
 
 def match_jets(a: JetList, b: JetList, largest: float) -> np.ndarray:

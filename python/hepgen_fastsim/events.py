@@ -81,7 +81,6 @@ class GenColumns:
 
     def check(self) -> None:
         """Raise InputError, naming event and particle, if something of a stable particle is not finite."""
-        stable = self.columns["status"] == 1 if "status" in self.columns else None
         for name, column in self.columns.items():
             if column.dtype.kind != "f":
                 continue
@@ -89,8 +88,8 @@ class GenColumns:
                 if np.isfinite(column.sum()):  # the usual case, at a third of the time
                     continue
             bad = ~np.isfinite(column)
-            if stable is not None:
-                bad &= stable
+            if "status" in self.columns:
+                bad &= self.columns["status"] == 1
             if bad.any():
                 row = int(np.argmax(bad))
                 event = int(np.searchsorted(self.offsets, row, side="right")) - 1
@@ -255,14 +254,14 @@ def gen_batch(
     n_events, c = len(gen), gen.columns
     pdgid = c["pdgid"]
     n = len(pdgid)
-    full: dict[str, np.ndarray] = {"pdgid": pdgid, "status": c.get("status", np.ones(n, np.int32))}
+    full: dict[str, np.ndarray] = {"pdgid": pdgid, "status": c.get("status", np.broadcast_to(np.int32(1), n))}
     full["px"], full["py"], full["pz"] = gen.momenta()
     full["mass"] = c["mass"] if "mass" in c else np.nan_to_num(core().pdg_mass(pdgid), nan=0.0)
     full["charge"] = c["charge"] if "charge" in c else core().pdg_charge(pdgid)
     for name in ("vx", "vy", "vz", "vt"):
-        full[name] = c.get(name, np.zeros(n))
+        full[name] = c.get(name, np.broadcast_to(0.0, n))
     for name in ("m1", "m2", "d1", "d2"):
-        full[name] = c.get(name, np.full(n, -1, np.int32))
+        full[name] = c.get(name, np.broadcast_to(np.int32(-1), n))
     event = np.arange(n_events) if gen.event is None else gen.event
     given = dict(info or {})
     given.setdefault("number", event)

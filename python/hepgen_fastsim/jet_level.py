@@ -21,7 +21,7 @@ from hepgen_fastsim.convert_jets import JetDefinition
 from hepgen_fastsim.errors import ModelError
 from hepgen_fastsim.events import GenColumns
 from hepgen_fastsim.objects.clustering import JetList
-from hepgen_fastsim.objects.columns import NEUTRAL_HADRON, _Columns, owners, ranges
+from hepgen_fastsim.objects.columns import NEUTRAL_HADRON, Momenta, owners, ranges
 from hepgen_fastsim.registry import ModelFile
 
 __all__ = ["JetLevel"]
@@ -136,7 +136,7 @@ class JetLevel:
         stable = np.abs(c["eta"]) <= ACCEPTANCE
         if "status" in columns:
             stable &= columns["status"] == 1
-        momenta = _Columns(c["px"], c["py"], c["pz"], c["energy"], offsets)
+        momenta = Momenta(c["px"], c["py"], c["pz"], c["energy"], offsets)
         jets = self.definition.cluster(momenta, pdgid, np.flatnonzero(stable))
         if len(jets) == 0:
             return jets

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import shlex
 import signal
 import sys
@@ -104,6 +105,7 @@ def simulate_until_signal(
     Good events before an error are kept; where there are none, nothing is left behind and the error is raised, which
     names ``source`` if that has no events. A second signal ends the program at once.
     """
+    gc.freeze()  # what was imported stays: there is no need to look through it again and again
     try:
         report, signum = _until_signal(writer, readers, sim, **options)
         if report.error is not None and report.n_events == 0:
@@ -114,6 +116,8 @@ def simulate_until_signal(
     except BaseException:
         writer.abort()
         raise
+    finally:
+        gc.unfreeze()
     _warn_of_twins(writer.inputs)
     return report, signum
 

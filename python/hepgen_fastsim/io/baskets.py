@@ -17,7 +17,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import cramjam
 import numpy as np
+import uproot
 from uproot.compression import compress
 
 __all__ = ["Baskets"]
@@ -36,6 +38,19 @@ _NEEDED = (
 )
 
 
+class _LZ4(uproot.LZ4):
+    """uproot's LZ4 with one output buffer that is kept: else each basket has one that is new, and cleared first."""
+
+    _kept = bytearray()
+
+    def compress(self, data: Any) -> bytes:
+        bound = cramjam.lz4.compress_block_bound(data)
+        if len(self._kept) < bound:
+            self._kept = bytearray(bound)
+        size = cramjam.lz4.compress_block_into(data, self._kept, compression=self.level, store_size=False)
+        return bytes(memoryview(self._kept)[:size])
+
+
 class Baskets:
     """Writes batches of a tree that uproot's `mktree` has made; `finish` completes its header."""
 
@@ -46,6 +61,7 @@ class Baskets:
         self._places: list[list[int]] = []
         self._entries = [0]
         self._buffer = np.empty(1 << 16, np.uint8)
+        self._lz4 = _LZ4(1)
 
     @staticmethod
     def can_write(tree: Any) -> bool:
@@ -85,7 +101,10 @@ class Baskets:
         buffer[_DATA : _DATA + n_bytes].view(kind)[:] = values
         buffer[_DATA + n_bytes : _DATA + raw_size] = np.frombuffer(tail, np.uint8)
         raw = buffer[_DATA : _DATA + raw_size]
-        packed = compress(raw, datum["compression"])
+        compression = datum["compression"]
+        if isinstance(compression, uproot.LZ4):
+            self._lz4.level, compression = compression.level, self._lz4
+        packed = compress(raw, compression)
         size = key_size + len(packed)
         place = self._tree._freesegments.allocate(size)
         key = _KEY.pack(size, 1004, raw_size, _now(), key_size, 0, place, self._tree._directory.key.location)

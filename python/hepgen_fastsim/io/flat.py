@@ -66,8 +66,11 @@ __all__ = ["FlatWriter"]
 
 COMPRESSION = uproot.LZ4(1)  # in half the time of ZSTD, for 13 % more; hadd can compress again
 
-NOISE = tuple(f"Particle.{leaf}" for leaf in ("E", "Px", "Py", "Pz", "P", "PT", "Eta", "Phi", "Rapidity"))
-"""Leaves that are not compressed: their mantissas are random. It would take a third of the time for 6 % of the file."""
+UNCOMPRESSED = tuple(
+    f"Particle.{leaf}" for leaf in ("M1", "D1", "D2", "E", "Px", "Py", "Pz", "P", "PT", "Eta", "Phi", "Rapidity")
+)
+"""Leaves that are not compressed. The mantissas of momenta are random: a third of the time for 6 % of the file. Of
+mothers and daughters half is saved, which is a tenth of the file, in a third of the time that is left."""
 
 
 def _reasons() -> str:
@@ -99,7 +102,7 @@ class FlatWriter(Writer):
             counter_name=lambda branch: branch + "_size",
             field_name=lambda branch, leaf: leaf if branch == "" else branch + "." + leaf,
         )
-        for leaf in NOISE:
+        for leaf in UNCOMPRESSED:
             self._tree[leaf].compression = None
         self._baskets = Baskets(self._tree) if Baskets.can_write(self._tree) else None
 

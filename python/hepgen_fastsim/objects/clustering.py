@@ -118,13 +118,11 @@ def cluster(columns: Any, jets: GenJets | None, rows: np.ndarray | None = None) 
     rows
         those to be clustered, ascending; default all
     """
-    offsets, n_events = columns.offsets, len(columns.offsets) - 1
-    rows = np.arange(len(columns.px)) if rows is None else rows
-    if len(rows) == 0 or jets is None:
-        return none(n_events)
-    momenta = columns.momenta(rows)
-    inputs = np.searchsorted(rows, offsets)
+    momenta = columns.momenta(slice(None) if rows is None else rows)
+    if len(momenta[0]) == 0 or jets is None:
+        return none(len(columns.offsets) - 1)
+    offsets = columns.offsets if rows is None else np.searchsorted(rows, columns.offsets)
     px, py, pz, energy, jet_offsets, members, member_of = core().cluster(
-        *momenta, inputs, jets.algorithm, jets.radius, jets.pt_min
+        *momenta, offsets, jets.algorithm, jets.radius, jets.pt_min
     )
-    return JetList(px, py, pz, energy, jet_offsets, rows[members], member_of)
+    return JetList(px, py, pz, energy, jet_offsets, members if rows is None else rows[members], member_of)

@@ -16,7 +16,7 @@ from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.events import GenColumns, columns_of, plain
 
-__all__ = ["Constituents", "Particles", "constituents", "owners", "particles", "ranges"]
+__all__ = ["Constituents", "Momenta", "Particles", "constituents", "owners", "particles", "ranges"]
 
 PHOTON, NEUTRAL_HADRON, GLUON = 22, 130, 21
 _NEEDED = ("pdgid", "pt", "eta", "phi")
@@ -36,8 +36,8 @@ def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 @dataclass
-class _Columns:
-    """px, py, pz, energy [GeV], float64 [n]; `offsets` int64 [n_events + 1]."""
+class Momenta:
+    """Momenta of all events of a batch: px, py, pz, energy [GeV], float64 [n]; `offsets` int64 [n_events + 1]."""
 
     px: np.ndarray
     py: np.ndarray
@@ -49,13 +49,13 @@ class _Columns:
     def event(self) -> np.ndarray:
         return owners(self.offsets)
 
-    def momenta(self, rows: np.ndarray | slice) -> tuple[np.ndarray, ...]:
+    def momenta(self, rows: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """px, py, pz, energy of some rows."""
         return self.px[rows], self.py[rows], self.pz[rows], self.energy[rows]
 
 
 @dataclass
-class Constituents(_Columns):
+class Constituents(Momenta):
     """RECO constituents of all events of a batch.
 
     `contributors` are the GEN particles (rows of the batch) of which a constituent is made and `contributor_of` the
@@ -107,7 +107,7 @@ class Particles:
     def event(self) -> np.ndarray:
         return owners(self.offsets)
 
-    def momenta(self, rows: np.ndarray | slice) -> tuple[np.ndarray, ...]:
+    def momenta(self, rows: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """px, py, pz, energy of some particles."""
         px, py, pz, mass = self.px[rows], self.py[rows], self.pz[rows], self.mass[rows]
         return px, py, pz, np.sqrt(px**2 + py**2 + pz**2 + mass**2)
@@ -162,7 +162,7 @@ def particles(gen: GenColumns) -> Particles:
     n = len(pdgid)
     px, py, pz = gen.momenta()
     mass = np.asarray(c["mass"] if "mass" in c else np.nan_to_num(core().pdg_mass(pdgid), nan=0.0), np.float64)
-    none = np.full(n, -1, np.int32)
+    none = np.broadcast_to(np.int32(-1), n)
     return Particles(
         px=px,
         py=py,
@@ -170,7 +170,7 @@ def particles(gen: GenColumns) -> Particles:
         mass=mass,
         offsets=gen.offsets,
         pdgid=pdgid,
-        status=c.get("status", np.ones(n, np.int32)),
+        status=c.get("status", np.broadcast_to(np.int32(1), n)),
         charge=c["charge"] if "charge" in c else core().pdg_charge(pdgid),
         m1=c.get("m1", none),
         m2=c.get("m2", none),

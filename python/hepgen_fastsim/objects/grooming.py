@@ -33,7 +33,7 @@ def nsubjettiness(jets: JetList, c: Constituents, definition: FatJets) -> np.nda
         return np.empty((0, N_AXES))
     counts = np.bincount(jets.member_of, minlength=len(jets))
     record = ak.contents.RecordArray(
-        [ak.contents.NumpyArray(getattr(c, name)[jets.members]) for name in ("px", "py", "pz", "energy")],
+        [ak.contents.NumpyArray(column) for column in c.momenta(jets.members)],
         ["px", "py", "pz", "E"],
     )
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -61,7 +61,7 @@ def groom(jets: JetList, c: Constituents, definition: FatJets) -> dict[str, tupl
         return result
     f = fastjet()
     whole = f.JetDefinition(f.cambridge_algorithm, _WHOLE)
-    momenta = np.stack([c.px, c.py, c.pz, c.energy], axis=1)[jets.members].tolist()
+    momenta = np.stack(c.momenta(jets.members), axis=1).tolist()
     stops = np.cumsum(np.bincount(jets.member_of, minlength=len(jets)))
     start = 0
     for i, stop in enumerate(stops.tolist()):

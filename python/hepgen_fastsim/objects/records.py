@@ -14,7 +14,7 @@ from vector.backends.awkward import behavior as vector_behavior
 
 from hepgen_fastsim.cards import Card
 from hepgen_fastsim.objects.clustering import JetList, cluster, none
-from hepgen_fastsim.objects.columns import Constituents, Particles, eta_of, ranges
+from hepgen_fastsim.objects.columns import Constituents, Momenta, Particles, eta_of, ranges
 from hepgen_fastsim.objects.grooming import N_AXES, groom, nsubjettiness
 from hepgen_fastsim.objects.jets import contents, momentum, particle_lists
 from hepgen_fastsim.objects.leptons import Candidates
@@ -63,8 +63,10 @@ class Builder:
     def genjets(self) -> Content:
         inputs: Constituents | Particles = self.c if self.gen is None else self.gen
         jets = none(self.n_events)
-        if self.gen is not None:
-            jets = cluster(self.gen, self.card.genjets, self._visible)
+        if self._visible is not None:
+            rows, momenta = self._visible
+            jets = cluster(momenta, self.card.genjets)
+            jets.members = rows[jets.members]
         leaves = contents(jets, inputs)
         constituents = _lists(jets.members - inputs.offsets[jets.event[jets.member_of]], jets.member_of, len(jets))
         return _ragged({**momentum(jets), **leaves, "constituents": constituents}, jets.offsets)
@@ -93,20 +95,21 @@ class Builder:
         return _ragged(columns, np.searchsorted(event, np.arange(self.n_events + 1)))
 
     def met(self) -> Content:
-        return _missing(self.c, None)
+        return _missing(self.c)
 
     def genmet(self) -> Content:
-        if self.gen is None:
-            return IndexedOptionArray(Index64(np.full(self.n_events, -1)), _missing(self.c, None))
-        return IndexedOptionArray(Index64(np.arange(self.n_events)), _missing(self.gen, self._visible))
+        if self._visible is None:
+            return IndexedOptionArray(Index64(np.full(self.n_events, -1)), _missing(self.c))
+        return IndexedOptionArray(Index64(np.arange(self.n_events)), _missing(self._visible[1]))
 
     @cached_property
-    def _visible(self) -> np.ndarray:
-        """Rows of the stable particles that Delphes' GEN objects are made of."""
+    def _visible(self) -> tuple[np.ndarray, Momenta] | None:
+        """The stable particles that Delphes' GEN objects are made of: rows and momenta."""
         if self.gen is None:
-            return np.empty(0, np.int64)
+            return None
         stable = np.flatnonzero(self.gen.status == 1)
-        return stable[~np.isin(self.gen.code[stable], self.card.invisible)]
+        rows = stable[~np.isin(self.gen.code[stable], self.card.invisible)]
+        return rows, Momenta(*self.gen.momenta(rows), np.searchsorted(rows, self.gen.offsets))
 
     def _columns(self, jets: JetList, leaves: dict[str, np.ndarray]) -> dict[str, Any]:
         row, of = particle_lists(jets, self.by)
@@ -119,13 +122,12 @@ class Builder:
         }
 
 
-def _missing(columns: Constituents | Particles, rows: np.ndarray | None) -> Content:
+def _missing(momenta: Momenta) -> Content:
     """Minus the sum of momenta of each event: records of pt [GeV], eta, phi."""
-    chosen = slice(None) if rows is None else rows
-    n_events = len(columns.offsets) - 1
-    event = columns.event[chosen]
+    n_events = len(momenta.offsets) - 1
     px, py, pz = (
-        -np.bincount(event, weights=getattr(columns, name)[chosen], minlength=n_events) for name in ("px", "py", "pz")
+        -np.bincount(momenta.event, weights=column, minlength=n_events)
+        for column in (momenta.px, momenta.py, momenta.pz)
     )
     pt = np.hypot(px, py)
     values = {"pt": pt, "eta": eta_of(pt, pz), "phi": np.where(pt > 0, np.arctan2(py, px), 0.0)}
