@@ -17,13 +17,13 @@ class Sink:
     """A writer that keeps what it gets."""
 
     def __init__(self, fails_at: int | None = None, error: Exception | None = None) -> None:
-        self.batches, self.n_events, self.fails_at, self.error = [], 0, fails_at, error
+        self.batches, self.n_written, self.fails_at, self.error = [], 0, fails_at, error
 
     def write(self, gen, reco):
-        if self.fails_at is not None and self.n_events + len(gen) > self.fails_at:
+        if self.fails_at is not None and self.n_written + len(gen) > self.fails_at:
             raise self.error
         self.batches.append((gen, reco))
-        self.n_events += len(gen)
+        self.n_written += len(gen)
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ def convert(
                 result.n_constituents += counts[0]
                 result.n_unlinked += counts[1]
                 notify(result.n_events)
-        if not out.n_rows:
+        if not out.n_written:
             raise InputError(f"no events in {', '.join(os.fspath(path) for path in inputs) or 'no input'}.")
     return result
 

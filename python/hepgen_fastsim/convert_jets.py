@@ -124,7 +124,7 @@ def convert_jets(
                 if rows is not None:
                     out.write(rows)
                     notify(result.n_pairs)
-        if not out.n_rows:
+        if not out.n_written:
             raise InputError(f"no pairs of jets in {', '.join(os.fspath(path) for path in inputs) or 'no input'}.")
     return result
 

@@ -124,7 +124,7 @@ def simulate_to(
         report.ended = "input error"
     elif batches.stopped:
         report.ended = "interrupted"
-    report.n_events, report.reading = writer.n_events, batches.waiting
+    report.n_events, report.reading = writer.n_written, batches.waiting
     report.seconds = time.perf_counter() - begun
     return report
 

@@ -104,7 +104,7 @@ def test_les_houches_file_is_what_pylhe_reads(tmp_path):
     read = pylhe.LHEFile.fromfile(str(path))
     assert read.init.procInfo[0].xSection == 471.0
     events = list(read.events)
-    assert len(events) == out.n_events == 7
+    assert len(events) == out.n_written == 7
     for i, event in enumerate(events):
         assert [int(p.id) for p in event.particles] == found.pdgid[i].tolist()
         assert [[int(p.mother1), int(p.mother2)] for p in event.particles] == found.mothers.tolist()

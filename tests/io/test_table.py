@@ -7,7 +7,7 @@ import hepgen_fastsim as hf
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hepgen_fastsim.io import table
+from hepgen_fastsim.io import part_file
 from hepgen_fastsim.io.table import TableFile
 
 
@@ -17,7 +17,7 @@ def test_rows_in_the_columns_of_the_first_table(tmp_path):
         out.write(pa.table({"x": [1, 2], "y": [0.5, 1.5]}))
         assert not path.exists()
         out.write(pa.table({"y": [2.5], "z": ["-"], "x": [3]}))
-        assert out.n_rows == 3
+        assert out.n_written == 3
     assert [p.name for p in tmp_path.iterdir()] == ["a.parquet"]
     assert pq.read_table(path).to_pydict() == {"x": [1, 2, 3], "y": [0.5, 1.5, 2.5]}
     with pytest.raises(hf.InputError, match="exists already"):
@@ -51,7 +51,7 @@ class FullDisk:
 
 
 def test_a_full_disk_is_an_error(monkeypatch):
-    monkeypatch.setattr(table, "PartFile", FullDisk)
+    monkeypatch.setattr(part_file, "PartFile", FullDisk)
     with (
         pytest.raises(hf.Error, match=r"writing a.parquet failed after 0 rows: No space left"),
         TableFile("a.parquet") as out,

@@ -96,6 +96,6 @@ def run(options: argparse.Namespace) -> int:
             progress.advance(len(chunk))
     seconds = time.perf_counter() - start
     what = {"jet": "jets", "event": "events"}.get(generator.metadata["unit"], "sets")
-    rate = writer.n_sets / max(seconds, 1e-9)
-    print(f"{writer.n_sets:,} {what} in {seconds:.1f} s ({rate:,.0f}/s) -> {options.output}", file=sys.stderr)
+    rate = writer.n_written / max(seconds, 1e-9)
+    print(f"{writer.n_written:,} {what} in {seconds:.1f} s ({rate:,.0f}/s) -> {options.output}", file=sys.stderr)
     return 0

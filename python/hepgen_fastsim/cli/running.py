@@ -112,7 +112,8 @@ def simulate_until_signal(
             raise report.error
         if report.n_events == 0 and report.ended == "complete":
             raise InputError(f"no events were found in {source}; nothing was written.")
-        writer.close(report.ended if report.error is None else f"input error: {report.error}")
+        writer.ended = report.ended if report.error is None else f"input error: {report.error}"
+        writer.close()
     except BaseException:
         writer.abort()
         raise

@@ -118,10 +118,10 @@ class FlatWriter(Writer):
         else:
             self._tree.extend(_lists(data))
 
-    def _finish(self, metadata: dict[str, Any]) -> None:
+    def _finish(self) -> None:
         if self._baskets is not None:
             self._baskets.finish()
-        self._file[SIDE_OBJECT] = json.dumps(metadata)
+        self._file[SIDE_OBJECT] = json.dumps(self.metadata())
         self._file.close()
 
     def _drop(self) -> None:

@@ -12,15 +12,19 @@ from __future__ import annotations
 
 import json
 import os
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import awkward as ak
 import numpy as np
 
 from hepgen_fastsim.errors import Error, InputError
 from hepgen_fastsim.io.parquet import METADATA_KEY
-from hepgen_fastsim.io.part_file import PartFile
+from hepgen_fastsim.io.part_file import Output
+
+if TYPE_CHECKING:
+    from hepgen_fastsim.io.lhe import PartonSets
 
 __all__ = ["GeneratedWriter", "JetNetWriter", "ParquetSets", "open_generated"]
 
@@ -28,38 +32,23 @@ JETNET = ("eta_rel", "phi_rel", "pt_rel")
 _JETNET_SIZES = (30, 150)
 
 
-class GeneratedWriter:
-    """Writes chunks of `hf.Generator`; a context manager that discards the file when an exception leaves it."""
+class GeneratedWriter(Output):
+    """Writes chunks of `hf.Generator`."""
+
+    unit = "sets"
 
     def __init__(self, path: str | os.PathLike[str], overwrite: bool, provenance: Mapping[str, Any]) -> None:
+        super().__init__(path, overwrite=overwrite)
         self._provenance = dict(provenance)
-        self.n_sets = 0
-        self._file = PartFile(path, overwrite=overwrite)
 
     def write(self, sets: ak.Array) -> None:
         """Append a chunk."""
-        self._append(sets)
-        self.n_sets += len(sets)
+        with self._disk():
+            self._append(sets)
+        self.n_written += len(sets)
 
-    def _append(self, sets: ak.Array) -> None:
-        raise NotImplementedError
-
-    def _finish(self) -> None:
-        raise NotImplementedError
-
-    def __enter__(self) -> GeneratedWriter:
-        return self
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        try:
-            if kind is not None:
-                return
-            self._finish()
-            self._file.commit()
-        except OSError as failure:
-            raise Error(f"output {self._file.path} cannot be written: {failure.strerror or failure}.") from failure
-        finally:
-            self._file.discard()
+    @abstractmethod
+    def _append(self, sets: ak.Array) -> None: ...
 
 
 class ParquetSets(GeneratedWriter):
@@ -84,7 +73,7 @@ class ParquetSets(GeneratedWriter):
             columns[key] = pa.ListArray.from_arrays(bounds, values)
         table = pa.table(columns)
         if self._writer is None:
-            self._writer = pq.ParquetWriter(pa.PythonFile(self._file.file, mode="w"), table.schema, compression="zstd")
+            self._writer = pq.ParquetWriter(pa.PythonFile(self._part.file, mode="w"), table.schema, compression="zstd")
         self._writer.write_table(table)
 
     def _finish(self) -> None:
@@ -119,7 +108,7 @@ class JetNetWriter(GeneratedWriter):
         place = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
         particles[rows, place, :3] = flat
         particles[rows, place, 3] = 1.0
-        with _h5py().File(self._file.file, "w") as file:
+        with _h5py().File(self._part.file, "w") as file:
             file.create_dataset("particle_features", data=particles, compression="gzip", compression_opts=1)
             file.create_dataset("jet_features", data=whole)
             file.attrs["hepgen_fastsim"] = json.dumps(self._provenance)
@@ -135,7 +124,7 @@ def _h5py() -> Any:
 
 def open_generated(
     path: str | os.PathLike[str], *, overwrite: bool = False, provenance: Mapping[str, Any] | None = None
-) -> GeneratedWriter:
+) -> GeneratedWriter | PartonSets:
     """Open an output for generated sets, by its suffix: .parquet; .h5 or .hdf5 in JetNet's layout; .lhe, .hepmc, also
     with .gz, of parton-level events for a shower (see `hepgen_fastsim.io.lhe`).
 

@@ -10,18 +10,15 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from types import TracebackType
+from collections.abc import Mapping
 from typing import Any
 
 import awkward as ak
 import numpy as np
 
-from hepgen_fastsim.errors import Error, InputError
-from hepgen_fastsim.io.generated import GeneratedWriter
+from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.io.hard_process import HardEvents, generated_process
-from hepgen_fastsim.io.part_file import PartFile
+from hepgen_fastsim.io.part_file import Output
 
 __all__ = ["PartonSets", "PartonWriter", "parton_format"]
 
@@ -36,8 +33,8 @@ def parton_format(path: str | os.PathLike[str]) -> str | None:
     return next((kind for suffix, kind in _SUFFIXES.items() if name.endswith(suffix)), None)
 
 
-class PartonWriter:
-    """Writes `HardEvents` to a file, which gets its name when it is complete; a context manager.
+class PartonWriter(Output):
+    """Writes `HardEvents` to a file.
 
     Parameters
     ----------
@@ -70,12 +67,11 @@ class PartonWriter:
         found = parton_format(path)
         if found is None:
             raise InputError(f"expected a file name that ends in {', '.join(_SUFFIXES)}; found {os.fspath(path)}.")
-        self.format, self.e_cm, self.n_events = found, e_cm, 0
-        self._part = PartFile(path, overwrite=overwrite)
+        super().__init__(path, overwrite=overwrite)
+        self.format, self.e_cm = found, e_cm
         self._file: Any = self._part.file
         if os.fspath(path).endswith(".gz"):
             self._file = gzip.GzipFile(filename="", fileobj=self._part.file, mode="wb", compresslevel=6, mtime=0)
-        self._open = True
         text = json.dumps(dict(provenance or {}), default=str).replace("--", "- -")  # XML comments may not have it
         if self.format == "lhe":
             sigma, error = cross_section
@@ -87,17 +83,8 @@ class PartonWriter:
         self._write(head)
 
     def _write(self, text: str) -> None:
-        self._guard(lambda: self._file.write(text.encode()))
-
-    def _guard(self, action: Callable[[], Any]) -> None:
-        try:
-            action()
-        except OSError as error:
-            self.abort()
-            raise Error(f"output {self._part.path} cannot be written: {error.strerror or error}.") from error
-        except BaseException:
-            self.abort()
-            raise
+        with self._disk():
+            self._file.write(text.encode())
 
     def write(self, events: HardEvents) -> None:
         """Append events. Raises InputError if their beams are others than the file's."""
@@ -107,61 +94,36 @@ class PartonWriter:
         make = _lhe if self.format == "lhe" else _hepmc
         for start in range(0, len(events), 1000):
             stop = min(start + 1000, len(events))
-            self._write(make(events, start, stop, self.n_events + start))
-        self.n_events += len(events)
+            self._write(make(events, start, stop, self.n_written + start))
+        self.n_written += len(events)
 
-    def close(self) -> None:
-        """Complete the file and give it its name."""
-        if not self._open:
-            return
+    def _finish(self) -> None:
         end = "</LesHouchesEvents>\n" if self.format == "lhe" else "HepMC::Asciiv3-END_EVENT_LISTING\n\n"
-        self._write(end)
+        self._file.write(end.encode())
         if self._file is not self._part.file:
-            self._guard(self._file.close)
-        self._guard(self._part.commit)
-        self._open = False
-
-    def abort(self) -> None:
-        """Remove what was written; the final name stays as it was."""
-        self._open = False
-        with suppress(Exception):
             self._file.close()
-        self._part.discard()
 
-    def __enter__(self) -> PartonWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
+    def _drop(self) -> None:
+        self._file.close()
 
 
-class PartonSets(GeneratedWriter):
-    """Writes chunks of parton-level events that `hf.Generator` gives, through a `PartonWriter`.
+class PartonSets(PartonWriter):
+    """Writes chunks of parton-level events that `hf.Generator` gives.
 
     `provenance` may have the cross section (`cross_section_pb`) and has the seed, which also chooses colour flows.
     """
 
     def __init__(self, path: str | os.PathLike[str], overwrite: bool, provenance: Mapping[str, Any]) -> None:
-        self.n_sets = 0
         self._seed = [int(provenance.get("seed", 0)), int(provenance.get("first", 0))]
         sigma = float(provenance.get("cross_section_pb") or 0.0)
-        self._writer = PartonWriter(path, cross_section=(sigma, 0.0), overwrite=overwrite, provenance=provenance)
+        super().__init__(path, cross_section=(sigma, 0.0), overwrite=overwrite, provenance=provenance)
 
-    def _append(self, sets: ak.Array) -> None:
+    def write(self, sets: ak.Array) -> None:  # type: ignore[override]
+        """Append a chunk."""
         if "particles" not in sets.fields:
-            raise InputError(
-                f"{self._writer.format} files are for parton-level events; found {', '.join(sets.fields)}."
-            )
+            raise InputError(f"{self.format} files are for parton-level events; found {', '.join(sets.fields)}.")
         seed, first = self._seed
-        self._writer.write(generated_process(sets, seed=[seed, first + self.n_sets]))
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        self._writer.__exit__(kind, error, traceback)
+        super().write(generated_process(sets, seed=[seed, first + self.n_written]))
 
 
 def _rows(template: str, columns: list[np.ndarray]) -> list[str]:

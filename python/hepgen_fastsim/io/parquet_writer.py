@@ -7,7 +7,6 @@ The footer's key `hepgen_fastsim` holds JSON: weight names, model, sha256, seed,
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -47,8 +46,8 @@ class ParquetWriter(Writer):
         columns |= _lists("gen_", gen["particles"]) | _lists("reco_", reco)
         self._file.write_table(pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA))
 
-    def _finish(self, metadata: dict[str, Any]) -> None:
-        self._file.add_key_value_metadata({METADATA_KEY.decode(): json.dumps(metadata)})
+    def _finish(self) -> None:
+        self._file.add_key_value_metadata({METADATA_KEY.decode(): json.dumps(self.metadata())})
         self._file.close()
 
     def _drop(self) -> None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import suppress
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, TypeVar
 
 from hepgen_fastsim.errors import Error, InputError
 
-__all__ = ["PartFile"]
+__all__ = ["Output", "PartFile"]
+
+T = TypeVar("T", bound="Output")
 
 
 class PartFile:
@@ -76,3 +81,69 @@ class PartFile:
             self.file.close()
         with suppress(OSError):
             os.close(self._descriptor)
+
+
+class Output(ABC):
+    """A writer of one file, which gets its name when it is complete; a context manager: nothing is left of a file that
+    an exception ends.
+
+    Raises InputError if the file exists and `overwrite` is off, Error if it cannot be written.
+    """
+
+    unit = "events"
+    """what the file holds, for messages"""
+
+    def __init__(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        self.n_written = 0
+        self._part = PartFile(path, overwrite=overwrite)
+        self._open = True
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Write what comes last."""
+
+    def _drop(self) -> None:  # noqa: B027
+        """Let go of a file that is not to be completed."""
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """What the disk refuses removes the file, and is an Error."""
+        try:
+            yield
+        except OSError as error:
+            self.abort()
+            raise Error(
+                f"writing {self._part.path} failed after {self.n_written} {self.unit}: {error.strerror or error}; "
+                "nothing is left of it."
+            ) from error
+
+    def close(self) -> None:
+        """Complete the file and give it its name."""
+        if not self._open:
+            return
+        try:
+            with self._disk():
+                self._finish()
+                self._part.commit()
+        except BaseException:
+            self.abort()
+            raise
+        self._open = False
+
+    def abort(self) -> None:
+        """Remove what was written; the final name stays as it was."""
+        self._open = False
+        with suppress(Exception):  # whatever it still holds back cannot be written
+            self._drop()
+        self._part.discard()
+
+    def __enter__(self: T) -> T:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()

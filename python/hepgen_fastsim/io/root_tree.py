@@ -125,8 +125,8 @@ class DelphesWriter(Writer):
                 lists = address(bounds, np.int64), address(ids, np.uint32)
                 self._file.references(number, member.name, member.kind == "a", *lists)
 
-    def _finish(self, metadata: dict[str, Any]) -> None:
-        self._check(self._file.close(SIDE_OBJECT, json.dumps(metadata)))
+    def _finish(self) -> None:
+        self._check(self._file.close(SIDE_OBJECT, json.dumps(self.metadata())))
 
     def _drop(self) -> None:
         self._file.drop()

@@ -4,29 +4,27 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
-from contextlib import suppress
-from types import TracebackType
 from typing import Any
 
 import awkward as ak
 
-from hepgen_fastsim.errors import Error, InputError
+from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.events import parameter
-from hepgen_fastsim.io.part_file import PartFile
+from hepgen_fastsim.io.part_file import Output
 
 __all__ = ["FORMATS", "Writer", "open_output"]
 
 FORMATS = ("flat", "delphes", "parquet")
 
 
-class Writer(ABC):
-    """Writes batches of GEN and RECO events; a context manager that discards the file when an exception leaves it.
+class Writer(Output):
+    """Writes batches of GEN and RECO events.
 
     Attributes
     ----------
-    n_events : int
+    n_written : int
         events written so far
     """
 
@@ -37,11 +35,12 @@ class Writer(ABC):
         self.objects = objects
         self.weight_names: list[str] | None = None
         self.inputs: list[dict[str, Any]] = []
-        self.n_events = 0
-        self._part = PartFile(path, overwrite=overwrite)
-        self._open = True
+        self.ended = "complete"
+        """why the file ends; it is stored beside the provenance"""
+        super().__init__(path, overwrite=overwrite)
         try:
-            self._guard(self._start)
+            with self._disk():
+                self._start()
         except BaseException:
             self.abort()
             raise
@@ -51,13 +50,6 @@ class Writer(ABC):
 
     @abstractmethod
     def _append(self, gen: ak.Array, reco: ak.Array, objects: ak.Array | None) -> None: ...
-
-    @abstractmethod
-    def _finish(self, metadata: dict[str, Any]) -> None: ...
-
-    @abstractmethod
-    def _drop(self) -> None:
-        """Let go of the file without completing it."""
 
     def write(self, gen: ak.Array, reco: ak.Array, objects: ak.Array | None = None) -> None:
         """Append events: a GEN batch (or what `FastSim` takes as one), its RECO constituents and, in a file that was
@@ -73,8 +65,9 @@ class Writer(ABC):
             raise InputError(f"objects of {expected} are expected, found {found}.")
         self._note(gen)
         if len(gen):
-            self._guard(lambda: self._append(gen, reco, objects))
-        self.n_events += len(gen)
+            with self._disk():
+                self._append(gen, reco, objects)
+        self.n_written += len(gen)
         self.inputs[-1]["n_events"] += len(gen)
 
     def _note(self, gen: ak.Array) -> None:
@@ -95,56 +88,15 @@ class Writer(ABC):
         if not same or (last["n_events"] > 0 and first == last["first_event"]):  # another input, or the same once more
             self.inputs.append({"source": source, "stream": stream, "first_event": first, "n_events": 0})
 
-    def _guard(self, action: Any) -> None:
-        try:
-            action()
-        except OSError as error:
-            self.abort()
-            raise Error(
-                f"writing {self._part.path} failed after {self.n_events} events: {error.strerror or error}; "
-                "nothing is left of it."
-            ) from error
-
-    def close(self, ended: str = "complete") -> None:
-        """Complete the file and give it its name. `ended` says why it ends; it is stored beside the provenance."""
-        if not self._open:
-            return
-        metadata = {
+    def metadata(self) -> dict[str, Any]:
+        """What is kept in the file beside the events."""
+        return {
             **self.provenance,
             "weight_names": self.weight_names or [],
             "inputs": self.inputs,
-            "n_events": self.n_events,
-            "ended": ended,
+            "n_events": self.n_written,
+            "ended": self.ended,
         }
-
-        def finish() -> None:
-            self._finish(metadata)
-            self._part.commit()
-
-        try:
-            self._guard(finish)
-        except BaseException:
-            self.abort()
-            raise
-        self._open = False
-
-    def abort(self) -> None:
-        """Remove what was written; the final name stays as it was."""
-        self._open = False
-        with suppress(Exception):  # whatever it still holds back cannot be written
-            self._drop()
-        self._part.discard()
-
-    def __enter__(self) -> Writer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
 
 def open_output(
