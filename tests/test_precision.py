@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import samples
 from hepgen_fastsim._core_loader import core
-from hepgen_fastsim.fastsim import PRECISIONS
+from hepgen_fastsim.lazy_model import PRECISIONS
 
 torch = pytest.importorskip("torch")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from functools import lru_cache
@@ -19,18 +18,17 @@ from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.events import GenColumns, columns_of
 from hepgen_fastsim.geometry import bundled
+from hepgen_fastsim.lazy_model import DEFAULT_SEED, LazyModel
 from hepgen_fastsim.registry import find_model
 
-__all__ = ["DEFAULT_MODEL", "DEFAULT_SEED", "PRECISIONS", "FastSim", "simulate"]
+__all__ = ["DEFAULT_MODEL", "FastSim", "simulate"]
 
 DEFAULT_MODEL = "delphes-cms"
-DEFAULT_SEED = 1
-PRECISIONS = ("float32", "bf16", "tf32")
 
 RECO = ("pdgid", "pt", "eta", "phi", "mass", "charge", "d0", "dz", "origin")
 
 
-class FastSim:
+class FastSim(LazyModel):
     """A detector: calls turn GEN events into RECO constituents.
 
     Parameters
@@ -70,6 +68,9 @@ class FastSim:
     >>> reco = sim(gen)
     """
 
+    _loaded = ("_engine", "_jets")
+    _jets: Any
+
     def __init__(
         self,
         model: str | os.PathLike[str] = DEFAULT_MODEL,
@@ -81,68 +82,28 @@ class FastSim:
         batch_items: int | None = None,
         jets: str | os.PathLike[str] | None = None,
     ) -> None:
-        for name, value, known in (
-            ("outside", outside, ("keep", "drop", "refuse")),
-            ("precision", precision, PRECISIONS),
-        ):
-            if value not in known:
-                raise InputError(f"{name} must be one of {', '.join(known)}; found '{value}'.")
-        if not (0 <= seed < 2**64):
-            raise InputError(f"seed must be an unsigned 64-bit integer, found {seed}.")
-        self.file = find_model(model)
+        if outside not in ("keep", "drop", "refuse"):
+            raise InputError(f"outside must be one of keep, drop, refuse; found '{outside}'.")
+        super().__init__(model, seed=seed, device=device, precision=precision, batch_items=batch_items)
         self.jets_file = None if jets is None else find_model(jets)
-        self.seed = int(seed)
         self.outside: Counter[str] = Counter()
-        self._config: dict[str, Any] = {"device": device, "precision": precision, "outside": outside}
-        if batch_items is not None:
-            self._config["batch_items"] = int(batch_items)
-        self._lock = threading.Lock()
-        self._engine: Any = None
-        self._jets: Any = None
+        self._config["outside"] = outside
         self._attrs: dict[str, Any] = {}
-        self._sha256 = ""
 
-    def _load(self) -> Any:
-        with self._lock:
-            if self._engine is None:
-                self._sha256 = self.file.sha256()
-                if self.jets_file is not None:
-                    from hepgen_fastsim.jet_level import JetLevel
+    def _open(self) -> Any:
+        if self.jets_file is not None:
+            from hepgen_fastsim.jet_level import JetLevel
 
-                    options = {name: value for name, value in self._config.items() if name != "outside"}
-                    self._jets = JetLevel(self.jets_file, **options)
-                self._engine = core().FastSim(str(self.file.path), **self._config)
-                self._attrs = _attributes(json.loads(self._engine.metadata))
-            return self._engine
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        del state["_lock"], state["_engine"], state["_jets"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
-        self._engine = self._jets = None
-
-    def __repr__(self) -> str:
-        return f"FastSim('{self.file.name}', device='{self._config['device']}', seed={self.seed})"
+            options = {name: value for name, value in self._config.items() if name != "outside"}
+            self._jets = JetLevel(self.jets_file, **options)
+        engine = core().FastSim(str(self.file.path), **self._config)
+        self._attrs = _attributes(json.loads(engine.metadata))
+        return engine
 
     @property
     def metadata(self) -> dict[str, Any]:
         """The model's own description (hepgen.json): columns, domain, provenance, metrics, licence."""
         return json.loads(self._load().metadata)
-
-    @property
-    def device(self) -> str:
-        """Device that the model runs on."""
-        return self._load().device
-
-    @property
-    def sha256(self) -> str:
-        """sha256 of the model file [hex]."""
-        self._load()
-        return self._sha256
 
     @property
     def jets(self) -> Any:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,8 +13,7 @@ from vector.backends.awkward import behavior as vector_behavior
 
 from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.errors import InputError, ModelError
-from hepgen_fastsim.fastsim import DEFAULT_SEED, PRECISIONS
-from hepgen_fastsim.registry import find_model
+from hepgen_fastsim.lazy_model import DEFAULT_SEED, LazyModel
 
 __all__ = ["Generator"]
 
@@ -27,7 +25,7 @@ _OWN_SLOT = 0xFFFFFFFE
 _CARTESIAN = {"px", "py", "pz"}
 
 
-class Generator:
+class Generator(LazyModel):
     """A generative model: calls give jets, or events of a fixed final state.
 
     Parameters
@@ -66,11 +64,7 @@ class Generator:
         precision: str = "float32",
         batch_items: int | None = None,
     ) -> None:
-        if precision not in PRECISIONS:
-            raise InputError(f"precision must be one of {', '.join(PRECISIONS)}; found '{precision}'.")
-        if not (0 <= seed < 2**64):
-            raise InputError(f"seed must be an unsigned 64-bit integer, found {seed}.")
-        self.file = find_model(model)
+        super().__init__(model, seed=seed, device=device, precision=precision, batch_items=batch_items)
         self.metadata: dict[str, Any] = self.file.metadata()
         """the model's own description (hepgen.json): columns, domain, provenance, metrics, licence"""
         if self.metadata.get("task") != "generate":
@@ -78,44 +72,9 @@ class Generator:
                 f"model '{self.file.name}' is made for the task '{self.metadata.get('task')}'; a model for the task "
                 "'generate' is expected."
             )
-        self.seed = int(seed)
-        self._config: dict[str, Any] = {"device": device, "precision": precision}
-        if batch_items is not None:
-            self._config["batch_items"] = int(batch_items)
-        self._lock = threading.Lock()
-        self._engine: Any = None
-        self._sha256 = ""
 
-    def _load(self) -> Any:
-        with self._lock:
-            if self._engine is None:
-                self._sha256 = self.file.sha256()
-                self._engine = core().Engine(core().Model(str(self.file.path)), **self._config)
-            return self._engine
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        del state["_lock"], state["_engine"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
-        self._engine = None
-
-    def __repr__(self) -> str:
-        return f"Generator('{self.file.name}', device='{self._config['device']}', seed={self.seed})"
-
-    @property
-    def device(self) -> str:
-        """Device that the model runs on."""
-        return self._load().device
-
-    @property
-    def sha256(self) -> str:
-        """sha256 of the model file [hex]."""
-        self._load()
-        return self._sha256
+    def _open(self) -> Any:
+        return core().Engine(core().Model(str(self.file.path)), **self._config)
 
     @property
     def conditions(self) -> dict[str, str]:

@@ -17,7 +17,8 @@ from vector.backends.awkward import behavior as vector_behavior
 from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.errors import InputError, ModelError
 from hepgen_fastsim.events import stream_of
-from hepgen_fastsim.fastsim import _GOLDEN, DEFAULT_SEED
+from hepgen_fastsim.fastsim import _GOLDEN
+from hepgen_fastsim.lazy_model import DEFAULT_SEED
 from hepgen_fastsim.registry import ModelFile, find_model
 
 __all__ = ["OBJECTS", "unfold"]

@@ -16,7 +16,7 @@ import numpy as np
 from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.cards.card import GenJets
 from hepgen_fastsim.errors import Error
-from hepgen_fastsim.objects.columns import eta_of, owners
+from hepgen_fastsim.objects.columns import Polar
 
 __all__ = ["JetList", "cluster", "fastjet", "none"]
 
@@ -37,7 +37,7 @@ def fastjet() -> Any:
 
 
 @dataclass
-class JetList:
+class JetList(Polar):
     """Jets of all events, pt descending within an event.
 
     px, py, pz, energy float64 [n_jets]; offsets int64 [n_events + 1]; `members` int64 [n_members] rows of what was
@@ -56,25 +56,9 @@ class JetList:
         return len(self.px)
 
     @cached_property
-    def event(self) -> np.ndarray:
-        return owners(self.offsets)
-
-    @cached_property
     def rank(self) -> np.ndarray:
         """Position within the event."""
         return np.arange(len(self)) - self.offsets[self.event]
-
-    @cached_property
-    def pt(self) -> np.ndarray:
-        return np.hypot(self.px, self.py)
-
-    @cached_property
-    def eta(self) -> np.ndarray:
-        return eta_of(self.pt, self.pz)
-
-    @cached_property
-    def phi(self) -> np.ndarray:
-        return np.arctan2(self.py, self.px)
 
     @cached_property
     def mass(self) -> np.ndarray:

@@ -16,7 +16,7 @@ from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.events import GenColumns, columns_of, plain
 
-__all__ = ["Constituents", "Momenta", "Particles", "constituents", "owners", "particles", "ranges"]
+__all__ = ["Constituents", "Momenta", "Particles", "Polar", "constituents", "owners", "particles", "ranges"]
 
 PHOTON, NEUTRAL_HADRON, GLUON = 22, 130, 21
 _NEEDED = ("pdgid", "pt", "eta", "phi")
@@ -35,19 +35,46 @@ def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.arange(total) + np.repeat(starts - first, counts)
 
 
+class _Batch:
+    """Rows of all events of a batch; `offsets` int64 [n_events + 1]."""
+
+    offsets: np.ndarray
+
+    @cached_property
+    def event(self) -> np.ndarray:
+        """Event of each row."""
+        return owners(self.offsets)
+
+
+class Polar(_Batch):
+    """pt, eta, phi of momenta px, py, pz."""
+
+    px: np.ndarray
+    py: np.ndarray
+    pz: np.ndarray
+
+    @cached_property
+    def pt(self) -> np.ndarray:
+        return np.hypot(self.px, self.py)
+
+    @cached_property
+    def eta(self) -> np.ndarray:
+        return eta_of(self.pt, self.pz)
+
+    @cached_property
+    def phi(self) -> np.ndarray:
+        return np.arctan2(self.py, self.px)
+
+
 @dataclass
-class Momenta:
-    """Momenta of all events of a batch: px, py, pz, energy [GeV], float64 [n]; `offsets` int64 [n_events + 1]."""
+class Momenta(_Batch):
+    """Momenta of all events of a batch: px, py, pz, energy [GeV], float64 [n]."""
 
     px: np.ndarray
     py: np.ndarray
     pz: np.ndarray
     energy: np.ndarray
     offsets: np.ndarray
-
-    @cached_property
-    def event(self) -> np.ndarray:
-        return owners(self.offsets)
 
     def momenta(self, rows: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """px, py, pz, energy of some rows."""
@@ -85,7 +112,7 @@ class Constituents(Momenta):
 
 
 @dataclass
-class Particles:
+class Particles(Polar):
     """GEN particles of all events of a batch: px, py, pz, mass [GeV], float64 [n]; `offsets` int64 [n_events + 1];
     `m1`, `m2`, `d1`, `d2` rows within their event, -1 for none. What few particles are asked for is computed for them
     alone."""
@@ -103,10 +130,6 @@ class Particles:
     d1: np.ndarray
     d2: np.ndarray
 
-    @cached_property
-    def event(self) -> np.ndarray:
-        return owners(self.offsets)
-
     def momenta(self, rows: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """px, py, pz, energy of some particles."""
         px, py, pz, mass = self.px[rows], self.py[rows], self.pz[rows], self.mass[rows]
@@ -115,18 +138,6 @@ class Particles:
     @cached_property
     def energy(self) -> np.ndarray:
         return self.momenta(slice(None))[3]
-
-    @cached_property
-    def pt(self) -> np.ndarray:
-        return np.hypot(self.px, self.py)
-
-    @cached_property
-    def eta(self) -> np.ndarray:
-        return eta_of(self.pt, self.pz)
-
-    @cached_property
-    def phi(self) -> np.ndarray:
-        return np.arctan2(self.py, self.px)
 
     @cached_property
     def code(self) -> np.ndarray:
