@@ -298,12 +298,20 @@ def _shares(model: JetGenerator, items: Tensor, offsets: Tensor, whole: Tensor, 
     return standard, massless_square(items, owner, n) / (ratio * ratio)
 
 
-def separate(path: Path, data: Path, out: Path, draws: int = 20_000) -> list[Path]:
+def separate(path: Path, data: Path, out: Path, draws: int = 20_000, last: bool = False) -> list[Path]:
     """A trained model of three classes as one file per class, with its own domain, and with the shares of the mass of
-    the training jets; ``data``: their folder."""
+    the training jets; ``data``: their folder. ``last``: with the weights of the last epoch, in the checkpoint beside
+    it, not those that validation preferred, on fewer jets than some differences need."""
     metadata, written = read_metadata(path), []
     out.mkdir(parents=True, exist_ok=True)
-    model = network_of(torch.jit.load(str(path)).state_dict())
+    state = torch.jit.load(str(path)).state_dict()
+    if last:
+        checkpoint = torch.load(path.with_name(f"{path.name}.checkpoint"), weights_only=True, map_location="cpu")
+        state = checkpoint["averaged"]
+        curves = metadata["metrics"]["curves"]
+        known = metadata["metrics"]["validation"]
+        metadata["metrics"]["validation"] = {name: values[-1] for name, values in curves.items() if name in known}
+    model = network_of(state)
     fit_shares(model, data, draws)
     for k, kind in enumerate(CLASSES):
         model.kind.fill_(k)
@@ -316,7 +324,7 @@ def separate(path: Path, data: Path, out: Path, draws: int = 20_000) -> list[Pat
         mine["provenance"] = {
             **metadata["provenance"],
             "data": [{"file": file.name, "sha256": sha256(file)} for file in files],
-            "separation": f"python -m training.jets_model {path.name}",
+            "separation": f"python -m training.jets_model {path.name}{' --last' if last else ''}",
         }
         written.append(export(model, mine, out / f"{mine['name']}.pt"))
     return written
@@ -328,8 +336,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the jets that it was trained on")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the models of one class")
     parser.add_argument("--draws", type=int, default=20_000, help="jets of each class that the shares are fitted on")
+    parser.add_argument("--last", action="store_true", help="the weights of the last epoch, from the checkpoint")
     options = parser.parse_args(arguments)
-    for path in separate(options.model, options.data, options.out, options.draws):
+    for path in separate(options.model, options.data, options.out, options.draws, options.last):
         print(path)
 
 

@@ -316,3 +316,13 @@ def test_training_and_separation(tmp_path, monkeypatch):
     assert metadata[0]["noise"] == {"set": network.NOISE_SET, "slot": 5}
     assert metadata[0]["metrics"]["validation"]["broken"] == 0.0
     assert torch.jit.load("one/jets-top.pt").kind == 2
+
+    state = torch.load("jets.pt.checkpoint", weights_only=True)
+    state["averaged"]["enter.bias"] += 1.0  # as if another epoch had been preferred
+    torch.save(state, "jets.pt.checkpoint")
+    jets_model.main(["jets.pt", "--data", ".", "--out", "end", "--draws", "60", "--last"])
+    end = torch.jit.load("end/jets-quark.pt").state_dict()
+    torch.testing.assert_close(end["enter.bias"], first["enter.bias"] + 1.0)
+    stored = read_metadata(tmp_path / "end" / "jets-quark.pt")
+    assert stored["provenance"]["separation"].endswith("--last")
+    assert stored["metrics"]["validation"]["broken"] == 0.0
