@@ -51,7 +51,7 @@ class FastSim(LazyModel):
         them out and counts them, "refuse" raises InputError
     batch_items
         particles (or slots, if those are more) that are given to the network at once, a matter of speed and memory
-        alone; default: 32768 on a CPU, 2^20 on GPUs
+        alone; default: on a CPU what the model asks for, else 32768; 2^20 on GPUs
     jets
         name or path of a model of jets (unit "jet"), e.g. "graph-vae": GEN jets are clustered, their constituents come
         from it, and the rest of the event from `model` (`hepgen_fastsim.jet_level`). Needs fastjet
