@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 
 #include "hepgen_fastsim/error.hpp"
 #include "hepgen_fastsim/pdg.hpp"
@@ -177,10 +178,31 @@ Particle particle(const GenView& e, const Kinematics& cartesian, std::size_t i, 
   return p;
 }
 
-bool any_nan(const Particle& p) {
-  double sum = 0;  // one comparison for all; inf - inf is a nan that is none of the particle's
-  for (const double x : p) sum += x;
-  return std::isnan(sum) && std::any_of(p.begin(), p.end(), [](double x) { return std::isnan(x); });
+struct Numbers {
+  const char* name;
+  std::span<const double> GenView::* values;
+};
+constexpr Numbers numbers[] = {{"px", &GenView::px},     {"py", &GenView::py},   {"pz", &GenView::pz},
+                               {"pt", &GenView::pt},     {"eta", &GenView::eta}, {"phi", &GenView::phi},
+                               {"mass", &GenView::mass}, {"vx", &GenView::vx},   {"vy", &GenView::vy},
+                               {"vz", &GenView::vz},     {"vt", &GenView::vt}};
+
+/// Raises if a number of a particle is not finite; one sum for all, as long as that is.
+void require_finite(const GenView& e, std::int64_t event, std::int64_t at) {
+  const auto row = static_cast<std::size_t>(at);
+  double sum = e.charge.empty() ? 0.0 : static_cast<double>(e.charge[row]);
+  for (const Numbers& c : numbers) sum += (e.*c.values).empty() ? 0.0 : (e.*c.values)[row];
+  if (std::isfinite(sum)) [[likely]]
+    return;
+  const auto refuse = [&](const char* name, double value) {
+    if (std::isfinite(value)) return;
+    throw InputError("FastSim: " + where(e, event, at) + ": " + name + " is " + std::to_string(value) +
+                     ", a finite number is expected");
+  };
+  for (const Numbers& c : numbers) {
+    if (!(e.*c.values).empty()) refuse(c.name, (e.*c.values)[row]);
+  }
+  if (!e.charge.empty()) refuse("charge", static_cast<double>(e.charge[row]));
 }
 
 }  // namespace
@@ -204,28 +226,18 @@ FastSim::Result FastSim::simulate(const GenView& events, std::uint64_t seed, std
   std::vector<std::int64_t> stable_offsets{0}, offsets{0}, codes, index;  // index: place of the given one in its event
   const std::vector<std::int64_t> rows = stable_rows(events, stable_offsets);
   const Kinematics cartesian = events.px.empty() ? Kinematics{} : kinematics(events.px, events.py, events.pz, rows);
-  std::vector<float> features;
-  features.reserve(rows.size() * impl_->features.size());
+  const std::size_t n_features = impl_->features.size();
+  std::vector<float> features(rows.size() * n_features);
   codes.reserve(rows.size());
   index.reserve(rows.size());
   for (std::int64_t event = 0; event < events.size(); ++event) {
     for (std::int64_t i = stable_offsets[event]; i < stable_offsets[event + 1]; ++i) {
       const std::int64_t row = rows[i];
       const auto r = static_cast<std::size_t>(row);
+      require_finite(events, event, row);
       const Particle p = particle(events, cartesian, static_cast<std::size_t>(i), r);
-      if (any_nan(p)) {
-        const auto odd = std::find_if(p.begin(), p.end(), [](double x) { return std::isnan(x); });
-        throw InputError("FastSim: " + where(events, event, row) + ": " + quantity_names[odd - p.begin()] +
-                         " is not a number");
-      }
       if (!std::all_of(impl_->acceptance.begin(), impl_->acceptance.end(), [&](const Limit& l) { return l.holds(p); }))
         continue;
-      for (const std::size_t quantity : impl_->features) {
-        if (!std::isfinite(static_cast<float>(p[quantity]))) {
-          throw InputError("FastSim: " + where(events, event, row) + ": " + quantity_names[quantity] +
-                           " is not finite");
-        }
-      }
       if (const std::string* name = impl_->outside(p, events.pdgid[r]); name != nullptr) {
         const std::string reason = *name == "pdgid" ? "pdgid " + std::to_string(events.pdgid[r]) : *name;
         if (impl_->config.outside == Outside::refuse) {
@@ -235,12 +247,20 @@ FastSim::Result FastSim::simulate(const GenView& events, std::uint64_t seed, std
         ++result.outside[reason];
         if (impl_->config.outside == Outside::drop) continue;
       }
-      for (const std::size_t quantity : impl_->features) features.push_back(static_cast<float>(p[quantity]));
+      float* to = features.data() + codes.size() * n_features;
+      for (const std::size_t quantity : impl_->features) {
+        *to = static_cast<float>(p[quantity]);
+        if (!std::isfinite(*to++)) {
+          throw InputError("FastSim: " + where(events, event, row) + ": " + quantity_names[quantity] +
+                           " is not finite in single precision");
+        }
+      }
       codes.push_back(events.pdgid[r]);
       index.push_back(row - events.offsets[event]);
     }
     offsets.push_back(static_cast<std::int64_t>(codes.size()));
   }
+  features.resize(codes.size() * n_features);
 
   SetBatch batch = impl_->engine.run({features, codes, offsets, {}, events.event}, seed, stream, std::move(stop));
 

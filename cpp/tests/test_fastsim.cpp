@@ -89,15 +89,24 @@ TEST_CASE("bad events are refused, with the event and the particle") {
   const FastSim sim = fastsim();
   SECTION("not a number") {
     events.px[2] = std::nan("");
-    CHECK_THROWS_WITH(sim.simulate(view(events), 0), Contains("event 0, particle 2 (pdgid 22): pt is not a number"));
+    CHECK_THROWS_WITH(sim.simulate(view(events), 0),
+                      Contains("event 0, particle 2 (pdgid 22): px is nan, a finite number is expected"));
   }
   SECTION("not a number in pz") {
     events.pz[5] = std::nan("");
-    CHECK_THROWS_WITH(sim.simulate(view(events), 0), Contains("event 2, particle 2 (pdgid -211): eta is not a number"));
+    CHECK_THROWS_WITH(sim.simulate(view(events), 0), Contains("event 2, particle 2 (pdgid -211): pz is nan"));
   }
   SECTION("infinite") {
     events.px[1] = HUGE_VAL;
-    CHECK_THROWS_AS(sim.simulate(view(events), 0), InputError);
+    CHECK_THROWS_WITH(sim.simulate(view(events), 0), Contains("event 0, particle 1 (pdgid 211): px is inf"));
+  }
+  SECTION("an infinite time") {
+    events.vt[1] = HUGE_VAL;
+    CHECK_THROWS_WITH(sim.simulate(view(events), 0), Contains("vt is inf"));
+  }
+  SECTION("beyond single precision") {
+    events.px[1] = 1e100;
+    CHECK_THROWS_WITH(sim.simulate(view(events), 0), Contains("pt is not finite in single precision"));
   }
   SECTION("columns of different lengths") {
     events.pz.pop_back();

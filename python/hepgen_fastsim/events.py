@@ -47,7 +47,7 @@ INFO: dict[str, type] = {
 }
 """Columns of a GEN event beside its particles: generator's number, process, scale [GeV], cross section [pb], PDF."""
 
-CARTESIAN, POLAR = ("px", "py", "pz"), ("pt", "eta", "phi")
+CARTESIAN, POLAR, VERTEX = ("px", "py", "pz"), ("pt", "eta", "phi"), ("vx", "vy", "vz", "vt")
 _INTEGERS = ("pdgid", "status", "m1", "m2", "d1", "d2")
 
 
@@ -79,10 +79,11 @@ class GenColumns:
         first = GenColumns({k: v[self.offsets[0] : self.offsets[1]] for k, v in self.columns.items()}, self.offsets[:2])
         return stream_of(first.columns["pdgid"], *first.momenta())
 
-    def check(self) -> None:
-        """Raise InputError, naming event and particle, if something of a stable particle is not finite."""
+    def check(self, vertices: bool = True) -> None:
+        """Raise InputError, naming event and particle, if something of a stable particle is not finite; without
+        `vertices` these may be anything."""
         for name, column in self.columns.items():
-            if column.dtype.kind != "f":
+            if column.dtype.kind != "f" or (name in VERTEX and not vertices):
                 continue
             with np.errstate(invalid="ignore", over="ignore"):
                 if np.isfinite(column.sum()):  # the usual case, at a third of the time
@@ -258,7 +259,7 @@ def gen_batch(
     full["px"], full["py"], full["pz"] = gen.momenta()
     full["mass"] = c["mass"] if "mass" in c else np.nan_to_num(core().pdg_mass(pdgid), nan=0.0)
     full["charge"] = c["charge"] if "charge" in c else core().pdg_charge(pdgid)
-    for name in ("vx", "vy", "vz", "vt"):
+    for name in VERTEX:
         full[name] = c.get(name, np.broadcast_to(0.0, n))
     for name in ("m1", "m2", "d1", "d2"):
         full[name] = c.get(name, np.broadcast_to(np.int32(-1), n))

@@ -156,7 +156,6 @@ class FastSim(LazyModel):
             raise InputError(
                 f"'event' must have one id for each of the {len(events)} events, found {events.event.shape}."
             )
-        events.check()
         key = events.key() if stream is None else int(stream)
         if not (0 <= key < 2**32):
             raise InputError(f"stream must be an unsigned 32-bit integer, found {key}.")
@@ -164,10 +163,14 @@ class FastSim(LazyModel):
         if n is not None:
             columns, offsets, ids = _repeated(events, int(n))
         engine = self._load()
-        if self._jets is None:
-            out = engine.simulate(columns, offsets, ids, self.seed, key)
-        else:
-            out = self._jets.simulate(engine, columns, offsets, ids, self.seed, key)
+        try:
+            if self._jets is None:
+                out = engine.simulate(columns, offsets, ids, self.seed, key)
+            else:
+                out = self._jets.simulate(engine, columns, offsets, ids, self.seed, key)
+        except InputError:
+            events.check()  # says how many events before it are good
+            raise
         if out["outside"]:
             with self._lock:
                 self.outside.update({reason: count // (n or 1) for reason, count in out["outside"].items()})

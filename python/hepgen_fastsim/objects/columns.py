@@ -167,7 +167,7 @@ def eta_of(pt: np.ndarray, pz: np.ndarray) -> np.ndarray:
 
 def particles(gen: GenColumns) -> Particles:
     """GEN columns with four-momenta; missing masses and charges follow from the PDG codes, missing status is 1."""
-    gen.check()
+    gen.check(vertices=False)
     c = gen.columns
     pdgid = c["pdgid"]
     n = len(pdgid)
