@@ -11,6 +11,7 @@ import pytest
 import torch
 from hepgen_fastsim import _core
 from hepgen_fastsim.errors import Error, InputError, ModelError
+from scipy.special import ndtr
 
 
 def sets(n: int = 50, seed: int = 1) -> dict[str, np.ndarray]:
@@ -43,6 +44,13 @@ def test_noise_has_unit_width():
     assert z.dtype == np.float32
     np.testing.assert_allclose(z.mean(0), 0, atol=5 / np.sqrt(len(z)))
     np.testing.assert_allclose(np.cov(z.T), np.eye(3), atol=5 * np.sqrt(2 / len(z)))
+
+
+def test_uniform_noise_is_the_distribution_function_of_the_normal():
+    arguments = 3, 1, np.arange(10_000), np.arange(10_000), 2
+    u = _core.uniform_noise(*arguments)
+    np.testing.assert_allclose(u, ndtr(_core.normal_noise(*arguments).astype(np.float64)), rtol=1e-13)
+    np.testing.assert_allclose(np.histogram(u, 10, (0, 1))[0], 2000, atol=5 * np.sqrt(2000))
 
 
 def test_run_returns_the_contract(engine):

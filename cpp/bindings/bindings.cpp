@@ -37,4 +37,5 @@ PYBIND11_MODULE(_core, m) {
   bind_fastsim(m);
   bind_hepmc(m);
   bind_jets(m);
+  bind_cones(m);
 }

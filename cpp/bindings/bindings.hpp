@@ -18,6 +18,7 @@ void bind_engine(pybind11::module_& m);
 void bind_fastsim(pybind11::module_& m);
 void bind_hepmc(pybind11::module_& m);
 void bind_jets(pybind11::module_& m);
+void bind_cones(pybind11::module_& m);
 
 /// C-contiguous array of exactly this type; other types are converted, with a copy.
 template <typename T>

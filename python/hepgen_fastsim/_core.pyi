@@ -21,6 +21,10 @@ __all__: list[str] = [
     "allow_tf32",
     "check_metadata",
     "cluster",
+    "cone_sums",
+    "count_near",
+    "highest_code",
+    "last_within",
     "normal_noise",
     "pdg_charge",
     "pdg_mass",
@@ -28,6 +32,7 @@ __all__: list[str] = [
     "read_metadata",
     "tf32_allowed",
     "torch_version",
+    "uniform_noise",
 ]
 
 class Model:
@@ -185,6 +190,65 @@ def cluster(
     px, py, pz, energy: float64 [n] GeV; offsets: int64 [n_events + 1]; algorithm: 'antikt', 'cambridge' or 'kt'; jets softer than pt_min are left out.
     """
 
+def cone_sums(
+    row: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    event: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    eta: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    phi: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    pt: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    charge: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    counts: typing.Annotated[numpy.typing.ArrayLike, numpy.bool],
+    offsets: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    delta_r: typing.SupportsFloat | typing.SupportsIndex,
+    delta_r_min: typing.SupportsFloat | typing.SupportsIndex,
+) -> numpy.ndarray:
+    """
+    pt [GeV] around candidates: float64 [n_candidates, 2] of charged and of neutral constituents.
+
+    row, event: constituent and event of each candidate. eta, phi, pt, charge, counts (whether it takes part): constituents. delta_r_min: below 0, all within delta_r but the candidate itself; else all beyond it.
+    """
+
+def count_near(
+    eta: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    phi: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    event: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    other_eta: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    other_phi: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    weight: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    offsets: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    delta_r: typing.SupportsFloat | typing.SupportsIndex,
+) -> numpy.ndarray:
+    """
+    Number of others of the event within delta_r and the sum of their weights: float64 [n, 2].
+    """
+
+def highest_code(
+    eta: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    phi: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    event: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    other_eta: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    other_phi: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    code: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    offsets: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    delta_r: typing.SupportsFloat | typing.SupportsIndex,
+) -> numpy.ndarray:
+    """
+    Highest code among the others of the event within delta_r: int64 [n], -1 for none.
+    """
+
+def last_within(
+    eta: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    phi: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    event: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    other_eta: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    other_phi: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    offsets: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    delta_r: typing.SupportsFloat | typing.SupportsIndex,
+) -> numpy.ndarray:
+    """
+    Row of the last other of the event within delta_r: int64 [n], -1 for none.
+    """
+
 def normal_noise(
     seed: typing.SupportsInt | typing.SupportsIndex,
     stream: typing.SupportsInt | typing.SupportsIndex,
@@ -222,6 +286,16 @@ def read_metadata(path: str) -> str:
     """
 
 def tf32_allowed() -> bool: ...
+def uniform_noise(
+    seed: typing.SupportsInt | typing.SupportsIndex,
+    stream: typing.SupportsInt | typing.SupportsIndex,
+    event: typing.Annotated[numpy.typing.ArrayLike, numpy.uint32],
+    slot: typing.Annotated[numpy.typing.ArrayLike, numpy.uint32],
+    channels: typing.SupportsInt | typing.SupportsIndex,
+) -> numpy.ndarray:
+    """
+    The same, uniform in (0, 1): the normal distribution function of it, float64 [n, channels].
+    """
 
 __version__: str = "0.1.0"
 torch_version: str = "2.13.0"

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
 
 from hepgen_fastsim._core_loader import core
 
@@ -33,9 +32,6 @@ class Draws:
 
     def uniform(self, first_slot: int, event: np.ndarray, index: np.ndarray, channels: int) -> np.ndarray:
         """float64 [n, channels] in (0, 1) for the objects `index` of the batch's events `event` (both int64 [n])."""
-        if len(index) == 0:
-            return np.empty((0, channels))
         keys = (self.event[event] & 0xFFFFFFFF).astype(np.uint32)
         slots = (first_slot + index).astype(np.uint32)
-        normal = core().normal_noise(self.seed, self.stream, keys, slots, channels)
-        return ndtr(normal.astype(np.float64))
+        return core().uniform_noise(self.seed, self.stream, keys, slots, channels)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.cards.card import Isolation, Leptons
 from hepgen_fastsim.objects.columns import PHOTON, Constituents
 from hepgen_fastsim.objects.draws import CANDIDATES, Draws
-from hepgen_fastsim.objects.kernels import cone_sums
 
 __all__ = ["Candidates", "candidates", "isolate", "select"]
 
@@ -65,7 +65,9 @@ def isolate(c: Constituents, rows: np.ndarray, isolation: Isolation) -> tuple[Ca
     """Sums around the candidates, and which of them are isolated."""
     counts = (c.pt >= isolation.pt_min) & ~np.isin(np.abs(c.pdgid), isolation.ignore)
     inner = -1.0 if isolation.delta_r_min is None else isolation.delta_r_min
-    sums = cone_sums(rows, c.event[rows], c.eta, c.phi, c.pt, c.charge, counts, c.offsets, isolation.delta_r, inner)
+    sums = core().cone_sums(
+        rows, c.event[rows], c.eta, c.phi, c.pt, c.charge, counts, c.offsets, isolation.delta_r, inner
+    )
     total = sums.sum(axis=1)
     if isolation.sum_max is not None:
         passed = total <= isolation.sum_max

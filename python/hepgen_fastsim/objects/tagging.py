@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.cards.card import Card, Flavor, TauTag
 from hepgen_fastsim.cards.formula import Formula
 from hepgen_fastsim.objects.clustering import JetList
 from hepgen_fastsim.objects.columns import GLUON, Constituents, Particles, eta_of, ranges
 from hepgen_fastsim.objects.draws import JETS, Draws
-from hepgen_fastsim.objects.kernels import count_near, highest_code, last_within
 
 __all__ = ["flavor", "has_partons", "tags", "taus"]
 
@@ -30,7 +30,7 @@ def flavor(jets: JetList, gen: Particles, definition: Flavor) -> np.ndarray:
     _, eta, phi = gen.polar(rows)
     near = np.abs(eta) <= definition.eta_max
     rows = rows[near]
-    found = highest_code(
+    found = core().highest_code(
         jets.eta,
         jets.phi,
         jets.event,
@@ -145,7 +145,7 @@ def _nearest_tau(jets: JetList, gen: Particles | None, tag: TauTag) -> tuple[np.
     eta = eta_of(np.hypot(p[:, 0], p[:, 1]), p[:, 2])
     phi = np.arctan2(p[:, 1], p[:, 0])
     offsets = np.searchsorted(rows, gen.offsets)
-    found = last_within(jets.eta, jets.phi, jets.event, eta, phi, offsets, tag.delta_r)
+    found = core().last_within(jets.eta, jets.phi, jets.event, eta, phi, offsets, tag.delta_r)
     return found, rows, np.diff(offsets) > 0
 
 
@@ -165,7 +165,7 @@ def _track_counting(
     """As in Delphes, jets of events without any tau are neither tagged nor do they change their charge."""
     found, _, any_tau = _nearest_tau(jets, gen, tag)
     track = np.flatnonzero((c.charge != 0) & (c.pt >= tag.track_pt_min))
-    sums = count_near(
+    sums = core().count_near(
         jets.eta,
         jets.phi,
         jets.event,

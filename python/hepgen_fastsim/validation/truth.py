@@ -9,11 +9,11 @@ from typing import Any
 import awkward as ak
 import numpy as np
 
+from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.cards import Card
 from hepgen_fastsim.events import columns_of
 from hepgen_fastsim.objects import reconstruct
 from hepgen_fastsim.objects.columns import Constituents, Particles, particles
-from hepgen_fastsim.objects.kernels import count_near
 from hepgen_fastsim.validation.sources import ragged
 
 __all__ = ["JET_ETA_BINS", "JET_PT_BINS", "RATES", "Rate", "Truth", "jet_matches", "links_agree", "rates", "truth_of"]
@@ -181,7 +181,7 @@ def _near(
         offsets = np.searchsorted(others, b.offsets)
         values = np.ones(len(others))
         position = a.eta[rows], a.phi[rows], a.event[rows]
-        return count_near(*position, b.eta[others], b.phi[others], values, offsets, radius)[:, 0] > 0
+        return core().count_near(*position, b.eta[others], b.phi[others], values, offsets, radius)[:, 0] > 0
 
     return any_within(p, gen, c, reco), any_within(c, reco, p, gen)
 
