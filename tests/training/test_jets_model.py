@@ -153,6 +153,14 @@ def test_jets_have_the_momentum_and_at_most_the_mass_that_was_drawn(model):
     assert ratio.mean() > 0.3
 
 
+def test_a_constituent_leaves_something_to_those_after_it(model):
+    """Of the rest 1: a first one may take 0.9 of it, one of two at most 0.98 however much is drawn, the last all."""
+    gap = torch.log(torch.tensor([-math.log(0.9), 1e-9, 1e-9, 5.0]) + model.step)
+    left, rest = torch.tensor([60.0, 2.0, 1.0, 4.0]), torch.ones(4)
+    pt = model.next_pt(torch.zeros(4), gap, rest, left).exp()
+    torch.testing.assert_close(pt, torch.tensor([0.9, 0.98**2, 1.0, 0.25]), atol=2e-3, rtol=0)  # reflected; equal share
+
+
 @torch.no_grad()
 def test_no_noise_makes_a_jet_explode(model):
     """Noise ten times as wide as it is: all numbers stay finite, within reach of the axis and below the jet's mass."""

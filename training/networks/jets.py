@@ -32,7 +32,7 @@ STEP = 2e-3  #: added to log(pt[i-1]/pt[i]) before its logarithm
 MOMENTS = 8  #: running sums: pT, px, py, pz, E, and pT times eta^2, phi^2, eta phi
 _MASSLESS = 1.15  #: of the jet's squared mass, what constituents may reach while they are drawn: a few per cent do
 FLAT = 0.08  #: distance from the axis below which the plane of the mixture is flat
-_LEAST = 0.02  # of a constituent's pT, what those after it have on average at least
+_LEAST = 0.02  # of a constituent's pT, what those after it have together at least
 _PT_BINS, _PT_WIDTH = 56, 0.25  # of log pt_rel, from 0 down
 LARGEST = 150  #: constituents of a jet, at most
 NOISE_SET, NOISE_SLOT = 4, 5
@@ -190,7 +190,7 @@ class JetGenerator(nn.Module):
         reflected there), nor less than an equal share of the rest.
         """
         drawn = log_pt - (torch.exp(gap.clamp(max=2.5)) - self.step).clamp(min=0.0)
-        most = torch.log(rest / (1.0 + self.least * (left - 1.0)))
+        most = torch.log(rest / (1.0 + self.least * (left - 1.0).clamp(max=1.0)))
         drawn = torch.maximum(torch.minimum(drawn, 2.0 * most - drawn), torch.log(rest / left))
         return torch.maximum(torch.minimum(drawn, log_pt), self.log_pt_floor)
 
