@@ -66,7 +66,8 @@ class Baskets:
     @staticmethod
     def can_write(tree: Any) -> bool:
         """Whether this uproot keeps the tree as expected here; if not, its own `extend` is to be used."""
-        return hasattr(tree, "_file") and all(hasattr(getattr(tree, "_cascading", None), name) for name in _NEEDED)
+        known = hasattr(tree, "_file") and hasattr(cramjam.lz4, "compress_block_into")
+        return known and all(hasattr(getattr(tree, "_cascading", None), name) for name in _NEEDED)
 
     def extend(self, columns: Mapping[str, tuple[np.ndarray, np.ndarray | None]]) -> None:
         """Append entries: branch -> (numbers [n], None), or (numbers of all lists, offsets int64 [n_entries + 1])."""
