@@ -9,9 +9,14 @@ import pytest
 import uproot
 from hepgen_fastsim import geometry
 from hepgen_fastsim.errors import InputError
-from hepgen_fastsim.helix import CMS, Magnet, follow, track_leaves
+from hepgen_fastsim.helix import CMS, Magnet, cos_sin, follow, track_leaves
 
 ONE, AT_ORIGIN = np.ones(1), np.zeros((1, 3))
+
+
+def test_cosine_and_sine_are_numpys():
+    phi = np.append(np.linspace(-8.0, 8.0, 10_001), [np.pi, -np.pi, np.pi / 2, 1e4])
+    np.testing.assert_allclose(cos_sin(phi), (np.cos(phi), np.sin(phi)), atol=4e-16)
 
 
 def test_neutral_particles_go_straight():

@@ -14,7 +14,7 @@ import numpy as np
 
 from hepgen_fastsim.geometry import Geometry
 
-__all__ = ["CMS", "Magnet", "Path", "arrival", "follow", "track_leaves"]
+__all__ = ["CMS", "Magnet", "Path", "arrival", "cos_sin", "follow", "track_leaves"]
 
 GEV_PER_TESLA_METRE = 0.299792458
 """pT [GeV] = 0.2998 |q| B [T] r [m]."""
@@ -40,6 +40,14 @@ class Magnet(NamedTuple):
 
 
 CMS = Magnet(3.8, 1.29, 3.0)
+
+
+def cos_sin(phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine and sine in double precision, by the tangent of half the angle: numpy has vectors for that, while it
+    takes its own one number at a time."""
+    tangent = np.tan(0.5 * np.asarray(phi, np.float64))
+    square = tangent * tangent
+    return (1.0 - square) / (1.0 + square), 2.0 * tangent / (1.0 + square)
 
 
 class Path(NamedTuple):
@@ -77,8 +85,9 @@ def _flight(
     with np.errstate(divide="ignore", invalid="ignore"):
         r = np.clip(np.where(bend > 0, pt / bend, STRAIGHT), 1e-9, STRAIGHT)
     sign, slope = np.where(charge < 0, -1.0, 1.0), np.sinh(np.clip(eta, -20.0, 20.0))
-    a = x * np.cos(phi) + y * np.sin(phi)
-    b = sign * (x * np.sin(phi) - y * np.cos(phi))
+    cos, sin = cos_sin(phi)
+    a = x * cos + y * sin
+    b = sign * (x * sin - y * cos)
     big_a, big_c, d = 2 * r * (r + b), 2 * r * a, magnet.radius**2 - x * x - y * y
     discriminant = big_c**2 + (2 * big_a - d) * d
     root = np.sqrt(np.maximum(discriminant, 0))
@@ -109,8 +118,8 @@ def follow(
     inside, start, (x, y, z), r, sign, slope, a, b, path = _flight(pt, eta, phi, charge, vertex, magnet)
 
     def at(turned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        chord, toward = 2 * r * np.sin(0.5 * turned), phi - sign * 0.5 * turned
-        return x + chord * np.cos(toward), y + chord * np.sin(toward)
+        (cos, sin), chord = cos_sin(phi - sign * 0.5 * turned), 2 * r * np.sin(0.5 * turned)
+        return x + chord * cos, y + chord * sin
 
     x_out, y_out = at(path / r)
     z_out = z + slope * path
@@ -118,6 +127,7 @@ def follow(
     back = np.where(inside, -np.arctan2(a, r + b), 0.0)  # to where d rho^2 / ds = A sin s + C cos s = 0
     x_d, y_d = at(back)
     track_phi = phi - sign * back
+    cos, sin = cos_sin(track_phi)
     return Path(
         eta_out=np.where(inside, np.arcsinh(z_out / rho), eta),
         phi_out=np.where(inside, np.arctan2(y_out, x_out), phi),
@@ -128,7 +138,7 @@ def follow(
         x_d=x_d * 1e3,
         y_d=y_d * 1e3,
         z_d=(z + slope * r * back) * 1e3,
-        d0=(x_d * np.sin(track_phi) - y_d * np.cos(track_phi)) * 1e3,
+        d0=(x_d * sin - y_d * cos) * 1e3,
         length=path * np.cosh(np.clip(eta, -20.0, 20.0)) * 1e3,
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hepgen_fastsim import geometry
-from hepgen_fastsim.helix import C_LIGHT, Magnet, arrival, track_leaves
+from hepgen_fastsim.helix import C_LIGHT, Magnet, arrival, cos_sin, track_leaves
 
 __all__ = ["OUTER", "known_geometry", "of_particles", "surface", "tower_leaves"]
 
@@ -72,7 +72,8 @@ def surface(eta: np.ndarray, phi: np.ndarray, detector: geometry.Geometry) -> di
     slope = np.sinh(eta)
     with np.errstate(divide="ignore"):
         rho = 1e3 * np.minimum(detector.radius, detector.half_length / np.abs(slope))
-    return {"X": rho * np.cos(phi), "Y": rho * np.sin(phi), "Z": rho * slope}
+    cos, sin = cos_sin(phi)
+    return {"X": rho * cos, "Y": rho * sin, "Z": rho * slope}
 
 
 def tower_leaves(eta: np.ndarray, phi: np.ndarray, layer: int, detector: geometry.Geometry) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ import numpy as np
 from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.events import GenColumns, columns_of, plain
+from hepgen_fastsim.helix import cos_sin
 
 __all__ = ["Constituents", "Momenta", "Particles", "Polar", "constituents", "owners", "particles", "ranges"]
 
@@ -234,7 +235,8 @@ def constituents(reco: Any, gen: Particles | None) -> Constituents:
     counts = _particle_counts(reco, content, origin, offsets, gen)
     row, of = _contributors(content, origin, offsets, counts)
     pt, eta, phi, mass = (columns[name] for name in ("pt", "eta", "phi", "mass"))
-    px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
+    cos, sin = cos_sin(phi)
+    px, py, pz = pt * cos, pt * sin, pt * np.sinh(eta)
     return Constituents(
         px=px,
         py=py,
