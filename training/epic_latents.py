@@ -55,7 +55,8 @@ def correlations(path: Path, n: int, seed: int) -> Tensor:
     slots = torch.randn(int(slot_offsets[-1]), width_slot)
     items, _, ends, *_ = model(none, codes, offsets, torch.zeros(n, 0), noise, slot_offsets, slots)
     index = torch.arange(n).repeat_interleave(counts)
-    seen = model.core.globals_by_layer(noise[:, :-4], slots, index, counts.float())
+    wide = noise[:, : model.core.global_1.weight.size(0)]
+    seen = model.core.globals_by_layer(wide, slots, index, counts.float())
     jets = observables(items, ends)
     found = [
         [metrics.distance_correlation(vector.numpy(), jets[:, k].numpy(), n_jackknife=2).value for k in range(7)]
