@@ -173,6 +173,16 @@ def test_the_model_says_how_many_items_it_wants_at_once(tmp_path):
         together(wishes)
 
 
+@pytest.mark.parametrize("name", ["jets-gluon", "jets-quark", "jets-top"])
+def test_constituents_add_up_to_the_jet(name):
+    """All constituents along the axis, in units of the pT that is asked for."""
+    jets = hf.Generator(name, seed=5, device="cpu")(400, jet_pt=1000.0).constituents
+    off = np.abs(ak.to_numpy(ak.sum(jets.pt_rel * np.cos(jets.phi_rel), axis=1)) - 1.0)
+    assert np.quantile(off, 0.5) < 1e-4
+    assert np.quantile(off, 0.9) < 1e-3
+    assert off.max() < 0.1
+
+
 def test_the_bundled_generators_are_a_fast_simulation_of_the_jets_of_an_event():
     """Asked for pT, eta, phi and mass of each jet, constituents have the jet's momentum, and the mass of real ones."""
     from hepgen_fastsim.substructure import substructure
