@@ -24,7 +24,7 @@ def simulate_file(source: str, output: str, model: str = "delphes-cms", card: st
         for gen in hf.read(source, batch_size=500):
             reco = hf.simulate(gen, model=model, seed=seed, device="cpu")
             out.write(gen, reco, hf.reconstruct(reco, gen, card, seed=seed))
-        return out.n_events
+        return out.n_written
 
 
 def make_cluster(kind: str, jobs: int):
