@@ -24,7 +24,7 @@ from training.networks.jet_draws import Multiplicity, Quantiles, scott
 
 @dataclass
 class EpicGanConfig(JetGanConfig):
-    """Settings of EPiC-GAN; the defaults are the paper's."""
+    """Settings of EPiC-GAN; with ``--turn 0 --radial 0 --reshape 0`` they are the paper's."""
 
     name: str = field(default="epic-gan", metadata={"help": "the model's name"})
     batch: int = field(default=128, metadata={"help": "jets per step, at most: all of a batch have one multiplicity"})

@@ -30,7 +30,8 @@ from training.export import export, read_metadata
 from training.jet_gan import Judge, generate
 from training.networks.jet_chain import MISSING, JetChain
 from training.networks.jet_share import MassShare, massless_square
-from training.networks.jets import FLAT, LARGEST, NOISE_SET, NOISE_SLOT, JetGenerator, teach
+from training.networks.jet_teaching import teach
+from training.networks.jets import FLAT, LARGEST, NOISE_SET, NOISE_SLOT, JetGenerator
 from training.task import Config, Task, columns
 
 CLASSES = ("gluon", "quark", "top")

@@ -32,7 +32,7 @@ CONDITIONS = ("jet_pt", "jet_eta")
 
 @dataclass
 class MpGanConfig(JetGanConfig):
-    """Settings of MP-GAN; networks as in the paper."""
+    """Settings of MP-GAN; networks as in the paper, fed as there with ``--turn 0 --radial 0 --reshape 0``."""
 
     name: str = field(default="mp-gan", metadata={"help": "the model's name"})
     batch: int = field(default=256, metadata={"help": "jets per step"})

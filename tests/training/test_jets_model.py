@@ -19,7 +19,8 @@ from training.jets_model import CLASSES, JetsTask
 from training.networks import jets as network
 from training.networks.jet_chain import MISSING, choose, mixture_log_prob, plane_draw, plane_log_prob
 from training.networks.jet_share import MassShare, massless_square
-from training.networks.jets import LARGEST, JetGenerator, Radius, teach
+from training.networks.jet_teaching import teach
+from training.networks.jets import LARGEST, JetGenerator, Radius
 
 
 @pytest.fixture(scope="module")
