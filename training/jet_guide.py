@@ -107,6 +107,34 @@ def by_rank(jets: Tensor, mask: Tensor) -> Tensor:
     return torch.cat([distance, (distance + 2e-3).log(), pt, (pt.clamp(min=0.0) + 1e-3).log()], 1)
 
 
+def flow_polynomials(jets: Tensor, mask: Tensor) -> Tensor:
+    """Energy flow polynomials [B, 35] of up to four edges (arXiv:1712.07124; beta = 1, pt not normed) of padded jets
+    [B, N, 3] with mask [B, N]; differentiable. All but the constant one, in an order of their own: connected graphs,
+    then products of them."""
+    z = jets[..., 2].clamp(min=1e-5) * mask  # [B, N]
+    square = sum((jets[..., k][:, :, None] - jets[..., k][:, None]).square() for k in (0, 1)) + 1e-12  # [B, N, N]
+    angle = square.sqrt()
+
+    def seen(weights: Tensor, values: Tensor) -> Tensor:
+        return torch.bmm(weights, values[..., None]).squeeze(2)  # [B, N]
+
+    one, two, three, four = (seen(power, z) for power in (angle, square, angle * square, square * square))
+    path = seen(angle, z * one)  # two edges away
+    between = torch.bmm(angle * z[:, None], angle)  # [B, N, N]: by way of a third
+    corner = seen(angle * between, z)  # in a triangle
+    at_vertex = [
+        [one],
+        [two, one * one],
+        [three, one * two, corner, one * path, one**3],
+        [four, one * three, two * two, seen(square * between, z), two * path, one * seen(square, z * one)]
+        + [one * one * two, one * corner, seen(between.square(), z), path * path, one**4, one * one * path],
+    ]
+    first, second, third, fourth = ([(z * value).sum(1) for value in values] for values in at_vertex)
+    (a,), (b, c) = first, second
+    products = [a * a, a * b, a * c, a**3, *(a * g for g in third), a * a * b, a * a * c, b * b, b * c, c * c, a**4]
+    return torch.stack([a, b, c, *third, *fourth, *products], 1)
+
+
 class Moments:
     """First and second moments of values [n, C] of generated against real sets, as they are over many steps.
 
@@ -137,13 +165,14 @@ class Guide:
         """Real jets [B, N, 3] with mask [B, N]: the scale of each observable is taken from them."""
         found = observables(jets, mask)
         self.mean, self.scale = found.mean(0), found.std(0).clamp(min=1e-6)
+        self.flow_scale = flow_polynomials(jets, mask).std(0).clamp(min=1e-12)  # [35]
         self.moments: Moments | None = None
         ranked = by_rank(jets, mask).unflatten(1, (4, -1))  # [B, 4, N]
         self.rank_scale = ranked.std(0).clamp(min=1e-4)  # [4, N]
 
     def polynomials(self, jets: Tensor, mask: Tensor) -> Tensor:
-        """The six flow polynomials [B, 6] of jets [B, N, 3] with mask [B, N], in units of their spread."""
-        return observables(jets, mask)[:, -6:] / self.scale[-6:]
+        """`flow_polynomials` [B, 35] of jets [B, N, 3] with mask [B, N], in units of their spread."""
+        return flow_polynomials(jets, mask) / self.flow_scale
 
     def __call__(self, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor], points: int = 256) -> Tensor:
         """The loss of (jets [B, N, 3], mask [B, N]) of each kind: the mean over the observables of their distances,

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import math
 
+import hepgen_fastsim as hf
+import numpy as np
 import pytest
 import torch
 
 from training import epic_latents
-from training.jet_guide import Guide, Moments, by_rank, energy_distance, energy_distances, observables
+from training.jet_guide import Guide, Moments, by_rank, energy_distance, energy_distances, flow_polynomials, observables
 
 
 def test_guide_is_zero_for_the_same_distribution_and_by_hand():
@@ -47,6 +49,17 @@ def test_moments_over_many_steps_weigh_the_gradient_of_a_batch():
     (gradient,) = torch.autograd.grad(loss, width)
     assert gradient[0] > 0.1  # narrower is better
     assert abs(gradient[1]) < 0.2 * gradient[0]
+
+
+def test_flow_polynomials_are_those_of_the_metrics():
+    generator = torch.Generator().manual_seed(7)
+    jets = torch.rand(5, 6, 3, generator=generator, dtype=torch.float64) * 0.4
+    mask = (torch.arange(6) < torch.tensor([[6], [4], [2], [5], [3]])).double()
+    found = flow_polynomials(jets, mask)
+    padded = torch.stack([jets[..., 2] * mask, jets[..., 0], jets[..., 1]], 2).numpy()
+    expected = hf.metrics.efps(padded, "d<=4", normed=False)[:, 1:]
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(np.sort(found.numpy(), 1), np.sort(expected, 1), rtol=1e-4, atol=1e-8)
 
 
 def test_observables_by_hand():
