@@ -19,9 +19,20 @@ import torch
 from hepgen_fastsim import geometry
 from torch import Tensor, nn
 
-from training.networks.cells import OF_RING, OF_TOWER, OWN, Cells, Response, Tracked, ring_table, species_table
+from training.networks.cells import (
+    OF_RING,
+    OF_TOWER,
+    OWN,
+    Cells,
+    Response,
+    Tracked,
+    differs,
+    group,
+    ring_table,
+    species_table,
+    sum_tracks,
+)
 from training.networks.flows import SplineFlow, mlp, normal_log_prob, squash, squash_log_slope, unsquash
-from training.networks.segments import sorted_argmax, sorted_sum
 
 #: width in |eta| of the bins that share a resolution
 ETA_BIN = 0.1
@@ -90,138 +101,49 @@ class Calorimeter(nn.Module):
         ring = self.ring_table.index_select(0, at)
         return ring + (eta > self.eta_edges.index_select(0, ring + 1)).long()
 
+    def hit(self, energy: Tensor, eta: Tensor) -> Tensor:
+        """Particles i64 [D] whose ``energy`` [T] GeV arrives here, at ``eta`` [T]."""
+        return torch.nonzero((energy > 0) & (eta > self.low_edge) & (eta <= self.high_edge))[:, 0]
+
     def fill(self, eta: Tensor, phi: Tensor, energy: Tensor, set_index: Tensor) -> Cells:
         """Cells of deposits ``energy`` [T] GeV (0: none) that arrive at ``eta``, ``phi`` [T], in sets i64 [T]."""
-        particle = torch.nonzero((energy > 0) & (eta > self.low_edge) & (eta <= self.high_edge))[:, 0]  # [D]
+        particle = self.hit(energy, eta)  # [D]
         ring = self.ring_of(eta.index_select(0, particle))
-        cells = self.cells.index_select(0, ring)  # [D]
-        column = torch.ceil((phi.index_select(0, particle) + math.pi) * cells / (2.0 * math.pi)).long() - 1  # [D]
-        column = torch.minimum(column.clamp(min=0), cells - 1)
+        column = column_of(phi.index_select(0, particle), self.cells.index_select(0, ring))
         key = set_index.index_select(0, particle) * self.n_cells + self.first_cell.index_select(0, ring) + column
-
-        key, order = torch.sort(key, stable=True)  # i64 [D]
-        particle = particle.index_select(0, order)
-        new = torch.ones_like(key, dtype=torch.bool)  # [D]
-        new[1:] = key[1:] != key[:-1]
-        first, rest = torch.nonzero(new)[:, 0], torch.nonzero(~new)[:, 0]  # [C], [R]
-        index = torch.cumsum(new, 0) - 1  # [D]
-        rest_cell = index.index_select(0, rest)
-
-        deposit = energy.index_select(0, particle)  # [D] GeV
-        at = order.index_select(0, first)  # [C]
-        count = torch.ones_like(at, dtype=deposit.dtype).index_add(
-            0, rest_cell, torch.ones_like(rest, dtype=deposit.dtype)
-        )
-        return Cells(
-            particle=particle,
-            index=index,
-            energy=deposit,
-            first=first,
-            rest=rest,
-            rest_cell=rest_cell,
-            owner=particle.index_select(0, sorted_argmax(deposit, first, rest, rest_cell)),
-            ring=ring.index_select(0, at),
-            column=column.index_select(0, at),
-            total=sorted_sum(deposit, first, rest, rest_cell),
-            root_squares=sorted_sum(deposit**2, first, rest, rest_cell).sqrt(),
-            count=count,
-        )
+        key, order = torch.sort(key, stable=True)
+        new = differs(key)
+        first = torch.nonzero(new)[:, 0]
+        return group(particle, ring, column, energy.index_select(0, particle), order, new, first)
 
     def tracked(self, cells: Cells, tracked: Tensor, sigma: Tensor) -> Tracked:
         """Sums over the tracks of each cell: ``tracked`` f32 [T] (1 or 0), relative momentum error ``sigma`` [T]."""
-        mine = torch.nonzero(tracked.index_select(0, cells.particle))[:, 0]  # [M]
-        i, cell = (cells.particle.index_select(0, mine), cells.index.index_select(0, mine))
-        energy = cells.energy.index_select(0, mine)
-        error = energy * sigma.index_select(0, i)
-        zero = torch.zeros_like(cells.total)  # [C]
-        return Tracked(
-            mine,
-            zero.index_add(0, cell, energy),
-            (zero.index_add(0, cell, error**2) + 1e-12).sqrt(),
-            zero.index_add(0, cell, torch.ones_like(energy)),
-        )
+        mine = torch.nonzero(tracked.index_select(0, cells.particle) > 0)[:, 0]  # [M]
+        return sum_tracks(cells, mine, sigma)
 
     # --- response ------------------------------------------------------------------------------------------------
 
-    def respond(self, cells: Cells, tracks: Tracked) -> Response:
-        """Resolution, truncation and features of cells, given their tracks."""
-        s, t = cells.total.clamp(min=1e-4), tracks.energy  # [C] GeV
+    def rings(self) -> Tensor:
+        """What `respond` needs to know of every ring, [6, R]: a^2, b^2, c^2, k^2, 1 - k^2 a^2, smallest tower [GeV]."""
         a2, b2, c2 = (2.0 * self.resolution).exp().index_select(0, self.eta_bin).t().contiguous().unbind(0)  # [R] each
         lowest = self.lowest.index_select(0, self.mirror)  # [R] GeV
         # smallest excess N over tracks of energy T +- sigma_T: N^2 = k^2 (sigma_T^2 + sigma^2(N + T)), with k such that
         # it is the smallest tower where there is no track; the detector may be a tenth less strict
         k2 = lowest**2 / (a2 * lowest**2 + b2 * lowest + c2)
-        square = (1.0 - k2 * a2).clamp(min=0.05)
-        a2, b2, c2 = (a2.index_select(0, cells.ring), b2.index_select(0, cells.ring), c2.index_select(0, cells.ring))
-        k2, square = k2.index_select(0, cells.ring), square.index_select(0, cells.ring)
-        lowest = lowest.index_select(0, cells.ring)  # [C] GeV
-        spread = torch.sqrt((a2 * s + b2) * s + c2)  # [C] GeV, sigma(S)
-        linear = k2 * (2.0 * a2 * t + b2)
-        constant = k2 * (tracks.sigma**2 + (a2 * t + b2) * t + c2)
-        excess = 0.5 * (linear + torch.sqrt(linear**2 + 4.0 * square * constant)) / square  # [C] GeV
-        if self.training:  # the smallest tower should not be a reason to change the resolution
-            excess = excess.detach()
-        least = torch.where(tracks.count > 0, torch.maximum(lowest, 0.9 * excess), lowest)  # [C] GeV
-        width = torch.sqrt(torch.log1p((spread / s) ** 2))  # [C]
-        cut = (torch.log((least + t) / s) / width + 0.5 * width).clamp(-8.0, 12.0)  # [C]
-        return Response(spread, width, least, cut, self.describe(cells, tracks, spread, least, cut))
+        return torch.stack([a2, b2, c2, k2, (1.0 - k2 * a2).clamp(min=0.05), lowest])
 
-    def describe(self, cells: Cells, tracks: Tracked, spread: Tensor, least: Tensor, cut: Tensor) -> Tensor:
-        """Features [C, OWN] of every cell and its tracks; in memory column by column, as they are computed."""
-        s, t = cells.total.clamp(min=1e-4), tracks.energy  # [C] GeV
-        pull = (s - t) * torch.rsqrt(spread**2 + tracks.sigma**2)  # [C]
-        size = pull.abs()
-        relative = 1.0 / s
-        excess = s - t
-        (log_s, log_spread, log_ratio, log_excess, log_t, log_sigma, log_pull, log_tracks, log_need, log_count) = (
-            torch.log(
-                torch.stack(
-                    [
-                        s,
-                        spread,
-                        spread * relative,
-                        excess.clamp(min=0.0) + 0.1,
-                        t + 0.01,
-                        tracks.sigma * relative + 1e-4,
-                        size + torch.sqrt(size * size + 1.0),
-                        tracks.count + 1.0,
-                        torch.maximum(excess, 0.01 * s) / least,
-                        cells.count,
-                    ]
-                )
-            ).unbind(0)
-        )  # [C] each
-        tanh_pull, tanh_cut = torch.tanh(torch.stack([0.5 * pull - 1.0, cut])).unbind(0)
-        return torch.stack(
-            [
-                0.3 * log_s,
-                0.1 * log_s * log_s,
-                log_ratio.clamp(-4.0, 4.0),
-                0.3 * log_spread,
-                (tracks.count > 0).float(),
-                (tracks.count > 1).float(),
-                0.5 * log_tracks,
-                0.3 * log_t,
-                t / (s + 1e-3),
-                log_excess,
-                0.3 * log_sigma,
-                torch.log(tracks.sigma / spread + 1e-3) * 0.3,
-                torch.copysign(log_pull, pull),
-                tanh_pull,
-                (log_need * 0.5).clamp(-3.0, 3.0),
-                0.3 * cut,
-                tanh_cut,
-                cells.root_squares * relative,
-                log_count,
-            ]
-        ).t()
+    def respond(self, cells: Cells, tracks: Tracked) -> Response:
+        """Resolution, truncation and features of cells, given their tracks."""
+        return respond(cells, tracks, self.rings(), self.training)
 
     def tower_logit(self, cells: Cells, response: Response) -> Tensor:
         """Logit [C] of a tower: the normal tail beyond the cut, corrected by the network."""
-        z = response.cut.clamp(-6.0, 6.0) * 0.70710678
-        tail = torch.log(torch.erfc(z)) - torch.log(torch.erfc(-z))
-        known = self.tower.first(self.of_ring, self.n_own).index_select(0, cells.ring)
-        return tail + self.tower(response.features, known)[:, 0]
+        return tail_logit(response.cut) + self.tower_correction(response.features, cells.ring)
+
+    def tower_correction(self, features: Tensor, ring: Tensor) -> Tensor:
+        """What the network adds to `tail_logit` of cells of these ``features`` [C, OWN] and rings i64 [C]: [C]."""
+        known = self.tower.first(self.of_ring, self.n_own).index_select(0, ring)
+        return self.tower.columns(features, known)[0]
 
     def factor_known(self, ring: Tensor, has_tower: Tensor) -> Tensor:
         """What the factor's first layer makes of a cell's ring [C] and of its tower, bool [C]: [C, hidden]."""
@@ -231,24 +153,19 @@ class Calorimeter(nn.Module):
         return table.index_select(0, ring + self.n_rings * has_tower.long())
 
     def factor_frame(self, cells: Cells, tracks: Tracked, spread: Tensor, has_tower: Tensor) -> tuple[Tensor, Tensor]:
-        """Expected log(p_reco / p_gen) of a cell's tracks and its spread [C].
-
-        With a tower the tracks keep their own measurement; without one, the estimate is the mean of track and
-        calorimeter energies with inverse variances as weights.
-        """
-        t = tracks.energy.clamp(min=1e-3)
-        w = tracks.sigma**2 / (tracks.sigma**2 + spread**2)  # [C], weight of the calorimeter
-        shift = torch.log1p((w * (cells.total - t) / t).clamp(-0.9, 5.0))
-        sigma = torch.where(has_tower, tracks.sigma, torch.sqrt(w) * spread) / t
-        sigma = sigma.clamp(1e-3, 1.0)
-        return torch.where(has_tower, 0.0, shift) - 0.5 * sigma**2, sigma
+        """Expected log(p_reco / p_gen) of a cell's tracks and its spread [C]."""
+        return factor_frame(cells, tracks, spread, has_tower)
 
     def sample_factor(
         self, cells: Cells, tracks: Tracked, spread: Tensor, has_tower: Tensor, features: Tensor, noise: Tensor
     ) -> Tensor:
         """log(p_reco / p_gen) [C] common to the tracks of a cell, from normal ``noise`` [C]."""
         shift, sigma = self.factor_frame(cells, tracks, spread, has_tower)
-        value = shift + sigma * unsquash(self.factor(noise, features, self.factor_known(cells.ring, has_tower)))
+        return self.draw_factor(shift, sigma, features, self.factor_known(cells.ring, has_tower), noise)
+
+    def draw_factor(self, shift: Tensor, sigma: Tensor, features: Tensor, known: Tensor, noise: Tensor) -> Tensor:
+        """log(p_reco / p_gen) [C] from normal ``noise`` [C], ``known`` of `factor_known`."""
+        value = shift + sigma * unsquash(self.factor(noise, features, known))
         return torch.minimum(torch.maximum(value, self.factor_range[0]), self.factor_range[1])
 
     def factor_log_prob(
@@ -266,11 +183,8 @@ class Calorimeter(nn.Module):
 
     def sample_energy(self, cells: Cells, tracked: Tensor, response: Response, noise: Tensor) -> Tensor:
         """Tower energy [C] GeV beyond the ``tracked`` energy [C], from normal ``noise`` [C]."""
-        t = self.energy(noise, response.features, self.energy_known(cells.ring)).clamp(-6.0, 6.0)  # [C]
-        tail = 0.25 * torch.erfc(t * 0.70710678) * torch.erfc(response.cut * 0.70710678)  # [C], of the log-normal
-        z = -torch.special.ndtri(tail.clamp(1e-30, 0.99999994))
-        measured = cells.total.clamp(min=1e-4) * torch.exp(response.width * (z - 0.5 * response.width))
-        return torch.maximum(measured - tracked, response.least)
+        normal = self.energy(noise, response.features, self.energy_known(cells.ring))  # [C]
+        return tower_energy(normal, cells, tracked, response)
 
     def energy_log_prob(
         self, energy: Tensor, cells: Cells, tracked: Tensor, response: Response
@@ -291,3 +205,86 @@ class Calorimeter(nn.Module):
         low, high = (self.eta_edges.index_select(0, cells.ring), self.eta_edges.index_select(0, cells.ring + 1))
         step = (2.0 * math.pi / self.cells).index_select(0, cells.ring)
         return low + (high - low) * u[0], (cells.column + u[1]) * step - math.pi
+
+
+def column_of(phi: Tensor, cells: Tensor) -> Tensor:
+    """Column i64 [D] that holds ``phi`` [D] in rings of so many ``cells`` [D], its upper edge included."""
+    column = torch.ceil((phi + math.pi) * cells / (2.0 * math.pi)).long() - 1  # [D]
+    return torch.minimum(column.clamp(min=0), cells - 1)
+
+
+def respond(cells: Cells, tracks: Tracked, rings: Tensor, training: bool) -> Response:
+    """Resolution, truncation and features of cells, given their tracks and the table ``Calorimeter.rings`` [6, R]."""
+    s, t = cells.total.clamp(min=1e-4), tracks.energy  # [C] GeV
+    a2, b2, c2, k2, square, lowest = rings.index_select(1, cells.ring).unbind(0)  # [C] each
+    spread = torch.sqrt((a2 * s + b2) * s + c2)  # [C] GeV, sigma(S)
+    linear = k2 * (2.0 * a2 * t + b2)
+    constant = k2 * (tracks.sigma**2 + (a2 * t + b2) * t + c2)
+    excess = 0.5 * (linear + torch.sqrt(linear**2 + 4.0 * square * constant)) / square  # [C] GeV
+    if training:  # the smallest tower should not be a reason to change the resolution
+        excess = excess.detach()
+    least = torch.maximum(lowest, 0.9 * excess * tracks.count.clamp(max=1.0))  # [C] GeV
+    width = torch.sqrt(torch.log1p((spread / s) ** 2))  # [C]
+    cut = (torch.log((least + t) / s) / width + 0.5 * width).clamp(-8.0, 12.0)  # [C]
+    return Response(spread, width, least, cut, describe(cells, tracks, spread, least, cut))
+
+
+def describe(cells: Cells, tracks: Tracked, spread: Tensor, least: Tensor, cut: Tensor) -> Tensor:
+    """Features [C, OWN] of every cell and its tracks; in memory column by column, as they are computed."""
+    s, t = cells.total.clamp(min=1e-4), tracks.energy  # [C] GeV
+    pull = (s - t) * torch.rsqrt(spread**2 + tracks.sigma**2)  # [C]
+    size = pull.abs()
+    relative = 1.0 / s
+    excess = s - t
+    log_s = torch.log(s)
+    return torch.stack(
+        [
+            0.3 * log_s,
+            0.1 * log_s * log_s,
+            torch.log(spread * relative).clamp(-4.0, 4.0),
+            0.3 * torch.log(spread),
+            tracks.count.clamp(max=1.0),
+            (tracks.count - 1.0).clamp(0.0, 1.0),
+            0.5 * torch.log(tracks.count + 1.0),
+            0.3 * torch.log(t + 0.01),
+            t / (s + 1e-3),
+            torch.log(excess.clamp(min=0.0) + 0.1),
+            0.3 * torch.log(tracks.sigma * relative + 1e-4),
+            torch.log(tracks.sigma / spread + 1e-3) * 0.3,
+            torch.copysign(torch.log(size + torch.sqrt(size * size + 1.0)), pull),
+            torch.tanh(0.5 * pull - 1.0),
+            (torch.log(torch.maximum(excess, 0.01 * s) / least) * 0.5).clamp(-3.0, 3.0),
+            0.3 * cut,
+            torch.tanh(cut),
+            cells.root_squares * relative,
+            torch.log(cells.count),
+        ]
+    ).t()
+
+
+def tail_logit(cut: Tensor) -> Tensor:
+    """Logit [C] of the normal tail beyond ``cut`` [C]."""
+    z = cut.clamp(-6.0, 6.0) * 0.70710678
+    return torch.log(torch.erfc(z)) - torch.log(torch.erfc(-z))
+
+
+def factor_frame(cells: Cells, tracks: Tracked, spread: Tensor, has_tower: Tensor) -> tuple[Tensor, Tensor]:
+    """Expected log(p_reco / p_gen) of a cell's tracks and its spread [C].
+
+    With a tower the tracks keep their own measurement; without one, the estimate is the mean of track and calorimeter
+    energies with inverse variances as weights.
+    """
+    t = tracks.energy.clamp(min=1e-3)
+    w = tracks.sigma**2 / (tracks.sigma**2 + spread**2)  # [C], weight of the calorimeter
+    shift = torch.log1p((w * (cells.total - t) / t).clamp(-0.9, 5.0))
+    sigma = torch.where(has_tower, tracks.sigma, torch.sqrt(w) * spread) / t
+    sigma = sigma.clamp(1e-3, 1.0)
+    return torch.where(has_tower, 0.0, shift) - 0.5 * sigma**2, sigma
+
+
+def tower_energy(normal: Tensor, cells: Cells, tracked: Tensor, response: Response) -> Tensor:
+    """Tower energy [C] GeV beyond the ``tracked`` energy [C]: of the log-normal, from ``normal`` numbers [C]."""
+    tail = 0.25 * torch.erfc(normal.clamp(-6.0, 6.0) * 0.70710678) * torch.erfc(response.cut * 0.70710678)  # [C]
+    z = -torch.special.ndtri(tail.clamp(1e-30, 0.99999994))
+    measured = cells.total.clamp(min=1e-4) * torch.exp(response.width * (z - 0.5 * response.width))
+    return torch.maximum(measured - tracked, response.least)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from training.networks.segments import sorted_argmax, sorted_sum
+
 #: features of a cell and its tracks; those of its ring; and one that only the factor has, of the tower
 OWN, OF_RING, OF_TOWER = 19, 14, 1
 
@@ -69,6 +71,57 @@ def species_table(codes: Tensor) -> tuple[Tensor, Tensor]:
     keys[codes & (n - 1)] = codes
     positions[codes & (n - 1)] = torch.arange(len(codes))
     return keys, positions
+
+
+def differs(key: Tensor) -> Tensor:
+    """Which of the keys [D] differ from the one before: bool [D], the first one included."""
+    new = torch.ones_like(key, dtype=torch.bool)
+    new[1:] = key[1:] != key[:-1]
+    return new
+
+
+def group(
+    particle: Tensor, ring: Tensor, column: Tensor, energy: Tensor, order: Tensor, new: Tensor, first: Tensor
+) -> Cells:
+    """Cells of the deposits [D] of particles i64 [D] with ``energy`` [D] GeV in cells of rings and columns i64 [D].
+
+    ``order`` i64 [D] sorts them by cell; ``new`` bool [D] says where, in this order, cells begin, and ``first`` i64 [C]
+    lists these places.
+    """
+    particle, deposit = particle.index_select(0, order), energy.index_select(0, order)
+    rest = torch.nonzero(~new)[:, 0]  # [R]
+    index = torch.cumsum(new, 0) - 1  # [D]
+    rest_cell = index.index_select(0, rest)
+    at = order.index_select(0, first)  # [C]
+    one = torch.ones_like(at, dtype=deposit.dtype)
+    return Cells(
+        particle=particle,
+        index=index,
+        energy=deposit,
+        first=first,
+        rest=rest,
+        rest_cell=rest_cell,
+        owner=particle.index_select(0, sorted_argmax(deposit, first, rest, rest_cell)),
+        ring=ring.index_select(0, at),
+        column=column.index_select(0, at),
+        total=sorted_sum(deposit, first, rest, rest_cell),
+        root_squares=sorted_sum(deposit**2, first, rest, rest_cell).sqrt(),
+        count=one.index_add(0, rest_cell, one[: rest.size(0)]),
+    )
+
+
+def sum_tracks(cells: Cells, mine: Tensor, sigma: Tensor) -> Tracked:
+    """Sums over the tracks of each cell: those of the deposits ``mine`` i64 [M], of relative errors ``sigma`` [T]."""
+    i, cell = (cells.particle.index_select(0, mine), cells.index.index_select(0, mine))
+    energy = cells.energy.index_select(0, mine)
+    error = energy * sigma.index_select(0, i)
+    zero = torch.zeros_like(cells.total)  # [C]
+    return Tracked(
+        mine,
+        zero.index_add(0, cell, energy),
+        (zero.index_add(0, cell, error**2) + 1e-12).sqrt(),
+        zero.index_add(0, cell, torch.ones_like(energy)),
+    )
 
 
 def rows(features: Tensor, keep: Tensor) -> Tensor:

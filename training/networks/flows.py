@@ -42,6 +42,21 @@ class Perceptron(nn.Sequential):
         return self[4](self[3](self[2](self[1](x))))
 
     @torch.jit.export
+    def columns(self, features: Tensor, known: Tensor | None = None) -> Tensor:
+        """``forward`` with its outputs column by column in memory, for what takes them one by one: [n_out, N].
+
+        ``known`` is overwritten.
+        """
+        if known is None:
+            x = nn.functional.linear(features, self[0].weight, self[0].bias)
+        elif known.dtype == features.dtype:
+            x = known.addmm_(features, self[0].weight[:, : features.size(1)].t())
+        else:  # autocast, which knows nothing of operations in place
+            x = torch.addmm(known, features, self[0].weight[:, : features.size(1)].t())
+        x = self[3](self[2](self[1](x)))
+        return torch.addmm(self[4].bias.unsqueeze(1), self[4].weight, x.t())
+
+    @torch.jit.export
     def first(self, features: Tensor, start: int) -> Tensor:
         """What the first layer makes of ``features`` [R, F], inputs from ``start`` on, bias included: [R, hidden]."""
         return torch.addmm(self[0].bias, features, self[0].weight[:, start : start + features.size(1)].t())
@@ -138,10 +153,11 @@ def inverse_spline(
     total = running[:, n_bins]  # [2, N]; running [2, n_bins + 1, N] begins with 0
     even = torch.arange(1, n_bins, dtype=raw.dtype, device=raw.device).unsqueeze(1) * (least / free)  # [n_bins - 1, 1]
     u = (value + bound) * (0.5 / (bound * free))  # [N]
-    k = ((u - even) * total[1] >= running[1, 1:n_bins]).sum(0)  # [N]
+    reached = (u.detach() - even).mul_(total[1].detach())  # [n_bins - 1, N]
+    k = reached.ge_(running[1, 1:n_bins].detach()).sum(0).long()  # [N]; numbers, for they are summed faster than bools
     ends = torch.stack([k, k + 1])  # [2, N]
     part = running.gather(1, ends.unsqueeze(0).expand(2, 2, n)) * (free / total).unsqueeze(1) + ends * least
-    knots = (2.0 * part - 1.0) * bound  # [2 (x, y), 2 (ends), N]
+    knots = part * (2.0 * bound) - bound  # [2 (x, y), 2 (ends), N]
     raw = p[2 * n_bins :].gather(0, ends)  # [2, N]
     slope = flattest + torch.nn.functional.softplus(raw + math.log(math.expm1(1.0 - flattest)))
     x0, y0, d0, d1 = knots[0, 0], knots[1, 0], slope[0], slope[1]  # [N]
@@ -177,4 +193,4 @@ class SplineFlow(nn.Module):
     def forward(self, noise: Tensor, features: Tensor, known: Tensor | None = None) -> Tensor:
         """Sample [N] in (-BOUND, BOUND) from normal noise [N], given features [N, F]; ``known`` as for `Perceptron`."""
         noise = noise.clamp(-self.noise_bound, self.noise_bound)
-        return inverse_spline(noise, self.net(features, known), self.n_bins)
+        return inverse_spline(noise, self.net.columns(features, known).t(), self.n_bins)

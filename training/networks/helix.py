@@ -75,7 +75,7 @@ def start(
     outside = ~inside
     x, y, z = (x.masked_fill(outside, 0.0), y.masked_fill(outside, 0.0), z.masked_fill(outside, 0.0))  # [T] m
     bend = charge.abs() * (bend_per_tesla * field)  # [T] GeV/m
-    r = (pt / bend.clamp(min=1e-6)).masked_fill(bend <= 0, straight).clamp(1e-9, straight)  # [T] m
+    r = (pt / bend.clamp(min=1e-15)).clamp(1e-9, straight)  # [T] m
     sign = torch.copysign(torch.ones_like(charge), charge)  # [T]
     cos, sin = torch.cos(phi), torch.sin(phi)  # [T]
     return Start(
@@ -91,11 +91,11 @@ def arrive(h: Start, radius: float, half_length: float) -> tuple[Tensor, Tensor]
     d = radius * radius - h.rho2  # [T] m^2
     rest = 2.0 * capital_a - d
     discriminant = capital_c * capital_c + rest * d  # [T]
-    root = torch.sqrt(discriminant.clamp(min=0.0))  # [T]
+    root = torch.sqrt(discriminant.clamp(min=1e-8))  # [T]; 0 is slow, here and in atan2, and so are tiny numbers
     ahead = capital_c >= 0
     half = torch.atan2(torch.where(ahead, d, root - capital_c), torch.where(ahead, capital_c + root, rest))  # [T]
     # transverse path [T] m; curlers never arrive
-    to_barrel = (2.0 * half * h.r).masked_fill(discriminant <= 0, 1e30)
+    to_barrel = 2.0 * half * h.r + 1e30 * (discriminant <= 0)
     # endcap
     forward = torch.copysign(h.z, h.z * h.slope)  # [T] m, z along the flight
     to_endcap = (half_length - forward) / h.slope.abs().clamp(min=1e-9)  # [T] m

@@ -44,10 +44,31 @@ def sorted_sum(values: Tensor, first: Tensor, rest: Tensor, segment: Tensor) -> 
 
 
 def sorted_argmax(values: Tensor, first: Tensor, rest: Tensor, segment: Tensor) -> Tensor:
-    """Position of the (first) maximum of values [N] by segment -> i64 [n_segments]; arguments as for ``sorted_sum``."""
-    n, others = values.size(0), values.index_select(0, rest)  # [R]
-    begin = values.index_select(0, first)  # [n_segments]
-    highest = begin.scatter_reduce(0, segment, others, "amax")
-    position = torch.where(begin == highest, first, n)
-    beyond = torch.where(others == highest.index_select(0, segment), rest, n)  # [R]
-    return position.scatter_reduce(0, segment, beyond, "amin")
+    """Position of the (first) maximum of values [N] by segment -> i64 [n_segments]; arguments as for ``sorted_sum``.
+
+    Only the segments of more than one value are looked at.
+    """
+    values = values.detach()
+    begin, others = values.index_select(0, first.index_select(0, segment)), values.index_select(0, rest)  # [R]
+    new = torch.ones_like(rest, dtype=torch.bool)  # [R]
+    new[1:] = segment[1:] != segment[:-1]
+    mine = torch.cumsum(new, 0) - 1  # [R], segments that have any in ``rest``, counted
+    highest = torch.zeros_like(others).scatter_reduce(0, mine, torch.maximum(others, begin), "amax", include_self=False)
+    highest = highest.index_select(0, mine)  # [R]
+    candidate = torch.where(others == highest, rest, values.size(0))  # [R]
+    candidate = torch.where(begin == highest, first.index_select(0, segment), candidate)
+    position = torch.full_like(rest, values.size(0)).scatter_reduce(0, mine, candidate, "amin")
+    return first.index_copy(0, segment, position.index_select(0, mine))
+
+
+def nonzero_by_part(mask: Tensor, sizes: list[int]) -> tuple[Tensor, list[int]]:
+    """Positions of the true ones of mask [N] in ascending order, and how many of them are in each of the parts.
+
+    ``sizes``: lengths of the parts that follow each other in ``mask``.
+    """
+    found, begin = [torch.nonzero(part)[:, 0] for part in mask.split(sizes)], 0
+    for part in range(len(sizes)):
+        if part > 0:
+            found[part] = found[part].add_(begin)
+        begin += sizes[part]
+    return torch.cat(found), [i.size(0) for i in found]
