@@ -6,17 +6,12 @@
 #include <cmath>
 #include <span>
 
+#include "gen_columns.hpp"
 #include "hepgen_fastsim/error.hpp"
 #include "hepgen_fastsim/pdg.hpp"
-#include "kinematics.hpp"
 
 namespace hepgen_fastsim {
 namespace {
-
-/// Quantities of one GEN particle that a model may ask for by name.
-enum class Quantity { pt, eta, phi, mass, charge, vx, vy, vz, vt };
-constexpr std::array<const char*, 9> quantity_names = {"pt", "eta", "phi", "mass", "charge", "vx", "vy", "vz", "vt"};
-using Particle = std::array<double, quantity_names.size()>;
 
 int find_name(const char* const* names, std::size_t n, const std::string& name) {
   const auto* found = std::find_if(names, names + n, [&](const char* known) { return name == known; });
@@ -28,7 +23,34 @@ struct Limit {
   std::size_t quantity;
   double low, high;
   std::string name;
-  bool holds(const Particle& p) const { return p[quantity] >= low && p[quantity] <= high; }
+  bool holds(double x) const { return x >= low && x <= high; }
+
+  /// Sets `flag` of the stable particles for which it does not hold.
+  void mark(const GenColumns& columns, std::vector<char>& flag) const {
+    const std::vector<double>& column = columns[quantity];
+    for (std::size_t i = 0; i < flag.size(); ++i)
+      flag[i] |= static_cast<char>(!((column[i] >= low) & (column[i] <= high)));
+  }
+};
+
+/// Whether a code is one of a sorted list; a table answers for the small ones, which are most.
+class KnownCodes {
+ public:
+  explicit KnownCodes(std::vector<std::int64_t> codes) : codes_(std::move(codes)) {
+    for (const std::int64_t code : codes_) {
+      if (-size < code && code < size) small_[static_cast<std::size_t>(code + size)] = true;
+    }
+  }
+  bool contains(std::int64_t code) const {
+    if (-size < code && code < size) return small_[static_cast<std::size_t>(code + size)];
+    return std::binary_search(codes_.begin(), codes_.end(), code);
+  }
+  bool empty() const { return codes_.empty(); }
+
+ private:
+  static constexpr std::int64_t size = 4096;
+  std::vector<std::int64_t> codes_;
+  std::array<bool, 2 * size> small_{};
 };
 
 std::vector<Limit> limits(const std::vector<ColumnRange>& ranges) {
@@ -40,12 +62,6 @@ std::vector<Limit> limits(const std::vector<ColumnRange>& ranges) {
     if (quantity >= 0) out.push_back({static_cast<std::size_t>(quantity), r.low - slack, r.high + slack, r.name});
   }
   return out;
-}
-
-std::string where(const GenView& events, std::int64_t event, std::int64_t row) {
-  const std::int64_t id = events.event.empty() ? event : events.event[event];
-  return "event " + std::to_string(id) + ", particle " + std::to_string(row - events.offsets[event]) + " (pdgid " +
-         std::to_string(events.pdgid[row]) + ")";
 }
 
 }  // namespace
@@ -87,6 +103,10 @@ struct FastSim::Impl {
     }
     acceptance = limits(m.acceptance);
     domain = limits(m.domain.features);
+    for (const std::size_t quantity : features) used[quantity] = true;
+    for (const auto* ranges : {&acceptance, &domain}) {
+      for (const Limit& limit : *ranges) used[limit.quantity] = true;
+    }
   }
 
   Config config;
@@ -95,9 +115,12 @@ struct FastSim::Impl {
   std::array<int, 6> output{};  // column of pt, eta, phi, mass, d0, dz in the model's output; -1: none
   int pdgid_output = -1, charge_output = -1;
   std::vector<Limit> acceptance, domain;
+  KnownCodes known{engine.metadata().domain.pdgid};
+  std::array<bool, quantity_names.size()> used{};  // by the three above
 
+  class Input;
   void check(const GenView& events) const;
-  const std::string* outside(const Particle& p, std::int64_t code) const;
+  const std::string* outside(const GenColumns& columns, std::size_t i, std::int64_t code) const;
 };
 
 void FastSim::Impl::check(const GenView& events) const {
@@ -132,80 +155,15 @@ void FastSim::Impl::check(const GenView& events) const {
   }
 }
 
-/// The quantity by which a particle lies outside the domain, or "pdgid"; null if it does not.
-const std::string* FastSim::Impl::outside(const Particle& p, std::int64_t code) const {
+/// The quantity by which stable particle i lies outside the domain, or "pdgid"; null if it does not.
+const std::string* FastSim::Impl::outside(const GenColumns& columns, std::size_t i, std::int64_t code) const {
   static const std::string species = "pdgid";
-  const std::vector<std::int64_t>& known = engine.metadata().domain.pdgid;
-  if (!known.empty() && !std::binary_search(known.begin(), known.end(), code)) return &species;
+  if (!known.empty() && !known.contains(code)) return &species;
   for (const Limit& limit : domain) {
-    if (!limit.holds(p)) return &limit.name;
+    if (!limit.holds(columns[limit.quantity][i])) return &limit.name;
   }
   return nullptr;
 }
-
-namespace {
-
-/// Rows of the stable particles; `offsets` gets how many there are before each event.
-std::vector<std::int64_t> stable_rows(const GenView& e, std::vector<std::int64_t>& offsets) {
-  std::vector<std::int64_t> rows;
-  rows.reserve(e.pdgid.size());
-  for (std::int64_t event = 0; event < e.size(); ++event) {
-    for (std::int64_t row = e.offsets[event]; row < e.offsets[event + 1]; ++row) {
-      if (e.status.empty() || e.status[static_cast<std::size_t>(row)] == 1) rows.push_back(row);
-    }
-    offsets.push_back(static_cast<std::int64_t>(rows.size()));
-  }
-  return rows;
-}
-
-Particle particle(const GenView& e, const Kinematics& cartesian, std::size_t i, std::size_t row) {
-  const auto or_else = [row](const auto& column, double value) {
-    return column.empty() ? value : static_cast<double>(column[row]);
-  };
-  Particle p{};
-  if (!e.px.empty()) {
-    p = {cartesian.pt[i], cartesian.eta[i], cartesian.phi[i]};
-  } else {
-    p = {e.pt[row], e.eta[row], e.phi[row]};
-  }
-  const std::int64_t code = e.pdgid[row];
-  p[static_cast<int>(Quantity::mass)] = e.mass.empty() ? pdg::mass(code).value_or(0.0) : e.mass[row];
-  p[static_cast<int>(Quantity::charge)] = e.charge.empty() ? pdg::charge(code) : e.charge[row];
-  p[static_cast<int>(Quantity::vx)] = or_else(e.vx, 0);
-  p[static_cast<int>(Quantity::vy)] = or_else(e.vy, 0);
-  p[static_cast<int>(Quantity::vz)] = or_else(e.vz, 0);
-  p[static_cast<int>(Quantity::vt)] = or_else(e.vt, 0);
-  return p;
-}
-
-struct Numbers {
-  const char* name;
-  std::span<const double> GenView::* values;
-};
-constexpr Numbers numbers[] = {{"px", &GenView::px},     {"py", &GenView::py},   {"pz", &GenView::pz},
-                               {"pt", &GenView::pt},     {"eta", &GenView::eta}, {"phi", &GenView::phi},
-                               {"mass", &GenView::mass}, {"vx", &GenView::vx},   {"vy", &GenView::vy},
-                               {"vz", &GenView::vz},     {"vt", &GenView::vt}};
-
-/// Raises if a number of a particle is not finite; one sum for all, as long as that is.
-void require_finite(const GenView& e, std::int64_t event, std::int64_t at) {
-  const auto row = static_cast<std::size_t>(at);
-  double sum = e.charge.empty() ? 0.0 : static_cast<double>(e.charge[row]);
-  for (const Numbers& c : numbers) sum += (e.*c.values).empty() ? 0.0 : (e.*c.values)[row];
-  if (std::isfinite(sum)) [[likely]]
-    return;
-  const auto refuse = [&](const char* name, double value) {
-    if (std::isfinite(value)) return;
-    throw InputError("FastSim: " + where(e, event, at) + ": " + name + " is " + std::to_string(value) +
-                     ", a finite number is expected");
-  };
-  for (const Numbers& c : numbers) {
-    if (!(e.*c.values).empty()) refuse(c.name, (e.*c.values)[row]);
-  }
-  if (!e.charge.empty()) refuse("charge", static_cast<double>(e.charge[row]));
-}
-
-}  // namespace
 
 FastSim::FastSim(Config config) : impl_(std::make_unique<const Impl>(std::move(config))) {}
 FastSim::~FastSim() = default;
@@ -219,81 +177,111 @@ const std::string& FastSim::device() const {
   return impl_->engine.device();
 }
 
-FastSim::Result FastSim::simulate(const GenView& events, std::uint64_t seed, std::uint32_t stream,
-                                  std::stop_token stop) const {
-  impl_->check(events);
-  Result result;
-  std::vector<std::int64_t> stable_offsets{0}, offsets{0}, codes, index;  // index: place of the given one in its event
-  const std::vector<std::int64_t> rows = stable_rows(events, stable_offsets);
-  const Kinematics cartesian = events.px.empty() ? Kinematics{} : kinematics(events.px, events.py, events.pz, rows);
-  const std::size_t n_features = impl_->features.size();
-  std::vector<float> features(rows.size() * n_features);
-  codes.reserve(rows.size());
-  index.reserve(rows.size());
-  for (std::int64_t event = 0; event < events.size(); ++event) {
-    for (std::int64_t i = stable_offsets[event]; i < stable_offsets[event + 1]; ++i) {
-      const std::int64_t row = rows[i];
-      const auto r = static_cast<std::size_t>(row);
-      require_finite(events, event, row);
-      const Particle p = particle(events, cartesian, static_cast<std::size_t>(i), r);
-      if (!std::all_of(impl_->acceptance.begin(), impl_->acceptance.end(), [&](const Limit& l) { return l.holds(p); }))
-        continue;
-      if (const std::string* name = impl_->outside(p, events.pdgid[r]); name != nullptr) {
-        const std::string reason = *name == "pdgid" ? "pdgid " + std::to_string(events.pdgid[r]) : *name;
-        if (impl_->config.outside == Outside::refuse) {
-          throw InputError("FastSim: " + where(events, event, row) + " lies outside the domain of model '" +
-                           metadata().name + "': " + reason);
+/// Gives the stable particles to the model event by event.
+class FastSim::Impl::Input {
+ public:
+  Input(const Impl& sim, const GenView& events) : sim_(sim), events_(events), rows_(stable_rows(events, stable_)) {
+    features.resize(rows_.size() * sim.features.size());
+    codes.reserve(rows_.size());
+    index.reserve(rows_.size());
+    constexpr std::int64_t block = 4096;  // particles whose columns stay in the second-level cache
+    for (std::int64_t first = 0, event = 0; event < events.size(); ++event) {
+      if (stable_[event + 1] - stable_[first] < block && event + 1 < events.size()) continue;
+      add(first, event + 1);
+      first = event + 1;
+    }
+    features.resize(codes.size() * sim.features.size());
+  }
+
+  std::vector<float> features;
+  std::vector<std::int64_t> codes, offsets{0};
+  std::vector<std::int64_t> index;  ///< place of the given one in its event
+  std::map<std::string, std::int64_t> outside;
+
+ private:
+  void add(std::int64_t first_event, std::int64_t last_event);
+
+  const Impl& sim_;
+  const GenView& events_;
+  std::vector<std::int64_t> stable_{0}, rows_;
+};
+
+void FastSim::Impl::Input::add(std::int64_t first_event, std::int64_t last_event) {
+  const auto begin = static_cast<std::size_t>(stable_[first_event]);
+  const auto rows = std::span(rows_).subspan(begin, static_cast<std::size_t>(stable_[last_event]) - begin);
+  require_finite(events_, rows);
+  const GenColumns columns = gen_columns(events_, rows, sim_.used);
+  std::vector<char> unseen(rows.size()), strange(rows.size());
+  for (const Limit& limit : sim_.acceptance) limit.mark(columns, unseen);
+  for (const Limit& limit : sim_.domain) limit.mark(columns, strange);
+  if (!sim_.known.empty()) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      strange[i] |= static_cast<char>(!sim_.known.contains(events_.pdgid[rows[i]]));
+    }
+  }
+  float* to = features.data() + codes.size() * sim_.features.size();
+  for (std::int64_t event = first_event; event < last_event; ++event) {
+    for (std::size_t i = stable_[event] - begin; i < stable_[event + 1] - begin; ++i) {
+      if (unseen[i]) continue;
+      const std::int64_t row = rows[i], code = events_.pdgid[row];
+      if (strange[i]) {
+        const std::string& name = *sim_.outside(columns, i, code);
+        const std::string reason = name == "pdgid" ? "pdgid " + std::to_string(code) : name;
+        if (sim_.config.outside == Outside::refuse) {
+          throw InputError("FastSim: " + where(events_, row) + " lies outside the domain of model '" +
+                           sim_.engine.metadata().name + "': " + reason);
         }
-        ++result.outside[reason];
-        if (impl_->config.outside == Outside::drop) continue;
+        ++outside[reason];
+        if (sim_.config.outside == Outside::drop) continue;
       }
-      float* to = features.data() + codes.size() * n_features;
-      for (const std::size_t quantity : impl_->features) {
-        *to = static_cast<float>(p[quantity]);
+      for (const std::size_t quantity : sim_.features) {
+        *to = static_cast<float>(columns[quantity][i]);
         if (!std::isfinite(*to++)) {
-          throw InputError("FastSim: " + where(events, event, row) + ": " + quantity_names[quantity] +
+          throw InputError("FastSim: " + where(events_, row) + ": " + quantity_names[quantity] +
                            " is not finite in single precision");
         }
       }
-      codes.push_back(events.pdgid[r]);
-      index.push_back(row - events.offsets[event]);
+      codes.push_back(code);
+      index.push_back(row - events_.offsets[event]);
     }
     offsets.push_back(static_cast<std::int64_t>(codes.size()));
   }
-  features.resize(codes.size() * n_features);
+}
 
-  SetBatch batch = impl_->engine.run({features, codes, offsets, {}, events.event}, seed, stream, std::move(stop));
+FastSim::Result FastSim::simulate(const GenView& events, std::uint64_t seed, std::uint32_t stream,
+                                  std::stop_token stop) const {
+  impl_->check(events);
+  Impl::Input given(*impl_, events);
+  Result result;
+  result.outside = std::move(given.outside);
+  SetBatch batch =
+      impl_->engine.run({given.features, given.codes, given.offsets, {}, events.event}, seed, stream, std::move(stop));
 
   const std::size_t n = batch.origin.size(), width = metadata().output_features.size(),
                     width_codes = metadata().output_codes.size();
-  const auto column = [&](int which) {
-    std::vector<float> out(n, 0.0f);
-    if (which >= 0) {
-      for (std::size_t i = 0; i < n; ++i) out[i] = batch.items[i * width + static_cast<std::size_t>(which)];
-    }
-    return out;
-  };
   RecoEvents& reco = result.reco;
-  reco.pt = column(impl_->output[0]);
-  reco.eta = column(impl_->output[1]);
-  reco.phi = column(impl_->output[2]);
-  reco.mass = column(impl_->output[3]);
-  reco.d0 = column(impl_->output[4]);
-  reco.dz = column(impl_->output[5]);
+  const std::array<std::vector<float>*, 6> to_columns = {&reco.pt,   &reco.eta, &reco.phi,
+                                                         &reco.mass, &reco.d0,  &reco.dz};
+  for (std::size_t c = 0; c < to_columns.size(); ++c) {
+    to_columns[c]->resize(n);
+    if (impl_->output[c] < 0) continue;
+    const float* from = batch.items.data() + impl_->output[c];
+    float* out = to_columns[c]->data();
+    for (std::size_t i = 0; i < n; ++i) out[i] = from[i * width];
+  }
   reco.pdgid.resize(n);
   reco.charge.resize(n);
   for (std::size_t i = 0; i < n; ++i) {
-    reco.pdgid[i] = batch.item_codes[i * width_codes + static_cast<std::size_t>(impl_->pdgid_output)];
-    reco.charge[i] = impl_->charge_output >= 0
-                         ? static_cast<std::int32_t>(
-                               batch.item_codes[i * width_codes + static_cast<std::size_t>(impl_->charge_output)])
-                         : static_cast<std::int32_t>(std::lround(pdg::charge(reco.pdgid[i])));
+    const std::int64_t* from = batch.item_codes.data() + i * width_codes;
+    reco.pdgid[i] = from[impl_->pdgid_output];
+    reco.charge[i] = static_cast<std::int32_t>(impl_->charge_output >= 0 ? from[impl_->charge_output]
+                                                                         : std::lround(pdg::charge(reco.pdgid[i])));
   }
   reco.origin.resize(n);
   for (std::int64_t event = 0; event < batch.size(); ++event) {
     for (std::int64_t i = batch.offsets[event]; i < batch.offsets[event + 1]; ++i) {
       const std::int64_t origin = batch.origin[i];
-      reco.origin[i] = origin < 0 ? -1 : index[offsets[event] + origin];
+      reco.origin[i] = origin < 0 ? -1 : given.index[given.offsets[event] + origin];
     }
   }
   reco.offsets = std::move(batch.offsets);
