@@ -26,16 +26,13 @@ def near(eta, phi, event, others, delta_r):
 
 
 def test_neighbours_are_those_of_all_pairs(event_of_others):
-    eta, phi, weight, code, offsets, _ = event_of_others
+    eta, phi, weight, _, offsets, _ = event_of_others
     rng = np.random.default_rng(6)
     own = rng.uniform(-2, 2, 40), rng.uniform(-np.pi, np.pi, 40), rng.integers(0, 4, 40)
     found = near(*own, event_of_others, 1.1)
     assert 40 < found.sum() < found.size / 4
     assert found.any(1).sum() < 40  # -1 occurs
     index = np.arange(len(eta))
-    assert np.array_equal(
-        core().highest_code(*own, eta, phi, code, offsets, 1.1), np.where(found, code, -1).max(axis=1)
-    )
     assert np.array_equal(core().last_within(*own, eta, phi, offsets, 1.1), np.where(found, index, -1).max(axis=1))
     sums = core().count_near(*own, eta, phi, weight, offsets, 1.1)
     np.testing.assert_allclose(sums, np.stack([found.sum(1), (found * weight).sum(1)], 1), atol=1e-12)

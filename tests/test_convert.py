@@ -37,7 +37,8 @@ RECORD = [
 
 def write(path, drop=()):
     """One event of `RECORD` and one without anything, in a file without references."""
-    arrival = follow(*_columns("pt", "eta", "phi", "charge"), np.array([[p[k] for k in "XYZ"] for p in RECORD]))
+    momentum, (charge,), vertex = _columns("Px", "Py", "Pz"), _columns("Charge"), _columns("X", "Y", "Z")
+    arrival = follow(momentum, charge, vertex)
     track = {"PID": [-211, 211], "Charge": [-1, 1], "PT": [20.5, 1.9], "Eta": [-1.0, 0.3], "Phi": [2.0, 0.1]}
     photon = {"ET": [11.5], "Eta": [arrival.eta_out[3] + 0.01], "Phi": [arrival.phi_out[3] - 0.005]}
     neutral = {"ET": [4.0, 1.0], "Eta": [arrival.eta_out[2] + 0.03, 4.0], "Phi": [arrival.phi_out[2] - 0.04, -1.5]}
@@ -63,11 +64,7 @@ def write(path, drop=()):
 
 
 def _columns(*names):
-    px, py, pz = (np.array([p[k] for p in RECORD]) for k in ("Px", "Py", "Pz"))
-    pt = np.hypot(px, py)
-    columns = {"pt": pt, "eta": np.arcsinh(pz / pt), "phi": np.arctan2(py, px)}
-    columns["charge"] = np.array([p["Charge"] for p in RECORD])
-    return [columns[name] for name in names]
+    return [np.array([p[name] for p in RECORD]) for name in names]
 
 
 def test_matched_pairs(tmp_path):
@@ -141,7 +138,8 @@ def test_command(tmp_path, capfd):
 def test_nearest_pairs_first_and_each_particle_once():
     gen = {"pt": np.array([10.0, 10.0, 9.0]), "eta": np.array([0.0, 0.01, 0.0]), "charge": np.array([1, 1, -1])}
     gen |= {"pdgid": np.array([211, 211, -211]), "energy": np.array([10.0, 10.0, 9.0])}
-    where = follow(gen["pt"], gen["eta"], np.zeros(3), 0 * gen["charge"], np.zeros((3, 3)))
+    momentum = gen["pt"], np.zeros(3), gen["pt"] * np.sinh(gen["eta"])
+    where = follow(momentum, 0 * gen["charge"], np.zeros((3, 3)))
     tracks = match_tracks(np.array([0.004, 0.0]), np.zeros(2), np.array([10.0, 10.0]), np.array([1, 1]), gen, where)
     assert tracks.tolist() == [1, 0]  # the second is the better partner of the first particle
     far = match_tracks(np.array([0.2]), np.zeros(1), np.array([10.0]), np.array([1]), gen, where)

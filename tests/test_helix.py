@@ -11,7 +11,11 @@ from hepgen_fastsim import geometry
 from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.helix import CMS, Magnet, cos_sin, follow, track_leaves
 
-ONE, AT_ORIGIN = np.ones(1), np.zeros((1, 3))
+ONE, AT_ORIGIN = np.ones(1), np.zeros((3, 1))
+
+
+def cartesian(pt, eta, phi):
+    return pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
 
 
 def test_cosine_and_sine_are_numpys():
@@ -20,12 +24,12 @@ def test_cosine_and_sine_are_numpys():
 
 
 def test_neutral_particles_go_straight():
-    out = follow(5 * ONE, 0.7 * ONE, 0.4 * ONE, 0 * ONE, AT_ORIGIN)
+    out = follow(cartesian(5 * ONE, 0.7, 0.4), 0 * ONE, AT_ORIGIN)
     assert (out.eta_out[0], out.phi_out[0], out.track_phi[0]) == pytest.approx((0.7, 0.4, 0.4), abs=1e-6)
     assert out.length[0] == pytest.approx(1290 * np.cosh(0.7), rel=1e-6)
     assert (out.d0[0], out.z_d[0]) == pytest.approx((0.0, 0.0), abs=1e-6)
     # from (0, 300, 50) mm along x: passes the beam at 300 mm, to the left of it
-    out = follow(5 * ONE, 0 * ONE, 0 * ONE, 0 * ONE, np.array([[0.0, 300.0, 50.0]]))
+    out = follow(cartesian(5 * ONE, 0, 0), 0 * ONE, np.array([[0.0], [300.0], [50.0]]))
     assert (out.x_out[0], out.y_out[0]) == pytest.approx((np.sqrt(1290**2 - 300**2), 300.0), rel=1e-5)
     assert (out.x_d[0], out.y_d[0], out.z_d[0]) == pytest.approx((0.0, 300.0, 50.0), abs=1e-3)
     assert out.d0[0] == pytest.approx(-300.0, abs=1e-3)
@@ -35,17 +39,18 @@ def test_charged_particles_turn():
     # sin(dphi) = R / 2 r with r = pT / (0.3 B), against the positive sense for a positive charge
     radius = 20 / (0.299792458 * 3.8)
     for charge in (1, -1):
-        out = follow(20 * ONE, 0 * ONE, 0 * ONE, charge * ONE, AT_ORIGIN)
+        out = follow(cartesian(20 * ONE, 0, 0), charge * ONE, AT_ORIGIN)
         assert np.sin(-charge * out.phi_out[0]) == pytest.approx(1.29 / 2 / radius, rel=1e-6)
     # pT 0.3 GeV turns within 0.53 m: leaves through the endcap, after 3 m / tanh(eta)
-    out = follow(0.3 * ONE, 0.1 * ONE, 0 * ONE, ONE, AT_ORIGIN)
+    soft = cartesian(0.3 * ONE, 0.1, 0)
+    out = follow(soft, ONE, AT_ORIGIN)
     assert out.z_out[0] == pytest.approx(3000.0)
     assert out.length[0] == pytest.approx(3000 / np.tanh(0.1), rel=1e-6)
-    assert follow(0.3 * ONE, 0.1 * ONE, 0 * ONE, ONE, AT_ORIGIN, Magnet(0.3, 1.29, 3.0)).z_out[0] < 1000
+    assert follow(soft, ONE, AT_ORIGIN, Magnet(0.3, 1.29, 3.0)).z_out[0] < 1000
 
 
 def test_what_starts_outside_stays():
-    out = follow(ONE, 0.5 * ONE, 0.2 * ONE, ONE, np.array([[2000.0, 0.0, 0.0]]))
+    out = follow(cartesian(ONE, 0.5, 0.2), ONE, np.array([[2000.0], [0.0], [0.0]]))
     assert (out.x_out[0], out.length[0], out.eta_out[0], out.phi_out[0]) == pytest.approx((2000.0, 0.0, 0.5, 0.2))
 
 
@@ -58,7 +63,7 @@ def test_the_network_follows_the_same_paths():
     n = 500
     pt, eta, phi = np.exp(random.normal(0, 1, n)), random.uniform(-4, 4, n), random.uniform(-3, 3, n)
     charge, vertex = random.choice([-1, 0, 1], n), random.normal(0, 50, (n, 3))
-    mine = follow(pt, eta, phi, charge, vertex)
+    mine = follow(cartesian(pt, eta, phi), charge, vertex.T)
     other = propagate(*(torch.from_numpy(np.asarray(a, np.float64)) for a in (pt, eta, phi, charge, vertex)), *CMS)
     for name, theirs in (("eta_out", other.eta), ("d0", other.d0), ("z_d", other.dz)):
         np.testing.assert_allclose(getattr(mine, name), theirs, atol=1e-6)
@@ -101,8 +106,7 @@ def test_leaves_of_a_real_file(data_folder):
     px, py, pz, mass, charge, x, y, z, t = (
         leaf(f"Particle.{n}")[row].astype(np.float64) for n in ("Px", "Py", "Pz", "Mass", "Charge", "X", "Y", "Z", "T")
     )
-    pt = np.hypot(px, py)
-    found = track_leaves(pt, np.arcsinh(pz / pt), np.arctan2(py, px), mass, charge, np.stack([x, y, z], axis=1), t)
+    found = track_leaves((px, py, pz), mass, charge, (x, y, z), t)
     for name, values in found.items():
         theirs = leaf(f"EFlowTrack.{name}").astype(np.float64)
         off = np.abs(values - theirs)

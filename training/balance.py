@@ -42,8 +42,8 @@ def observables(gen: ak.Array, reco: ak.Array, layout: Geometry) -> Found:
     p = particles(columns_of(gen))
     n_events = len(gen)
     energy = gen_column(gen, "energy")
-    vertex = np.stack([gen_column(gen, name) for name in ("vx", "vy", "vz")], axis=1)
-    path = follow(p.pt, p.eta, p.phi, p.charge, vertex, Magnet.of(layout))
+    vertex = [gen_column(gen, name) for name in ("vx", "vy", "vz")]
+    path = follow((p.px, p.py, p.pz), p.charge, vertex, Magnet.of(layout))
     counts = ak.to_numpy(ak.num(reco))
     event = np.repeat(np.arange(n_events), counts)
     flat = ak.flatten(reco)

@@ -71,20 +71,6 @@ py::array cone_sums(const Integers& row, const Integers& event, const Doubles& e
   return as_numpy(std::move(sums), {static_cast<py::ssize_t>(rows.size()), 2});
 }
 
-/// One number per object, from `first` on: step(number, other).
-template <typename Step>
-py::array each(const Doubles& eta, const Doubles& phi, const Integers& event, const Others& others, double delta_r,
-               const Step& step) {
-  require_size(phi, eta, "phi");
-  require_size(event, eta, "event");
-  std::vector<std::int64_t> found(static_cast<std::size_t>(eta.size()), -1);
-  for (std::size_t k = 0; k < found.size(); ++k) {
-    others.near(eta.data()[k], phi.data()[k], event.data()[k], delta_r,
-                [&](std::size_t j, double) { step(found[k], j); });
-  }
-  return as_numpy(std::move(found));
-}
-
 }  // namespace
 
 void bind_cones(py::module_& m) {
@@ -94,22 +80,18 @@ void bind_cones(py::module_& m) {
         "row, event: constituent and event of each candidate. eta, phi, pt, charge, counts (whether it takes part): "
         "constituents. delta_r_min: below 0, all within delta_r but the candidate itself; else all beyond it.");
   m.def(
-      "highest_code",
-      [](const Doubles& eta, const Doubles& phi, const Integers& event, const Doubles& other_eta,
-         const Doubles& other_phi, const Integers& code, const Integers& offsets, double delta_r) {
-        require_size(code, other_eta, "code");
-        return each(eta, phi, event, Others(other_eta, other_phi, offsets), delta_r,
-                    [&](std::int64_t& highest, std::size_t j) { highest = std::max(highest, code.data()[j]); });
-      },
-      py::arg("eta"), py::arg("phi"), py::arg("event"), py::arg("other_eta"), py::arg("other_phi"), py::arg("code"),
-      py::arg("offsets"), py::arg("delta_r"),
-      "Highest code among the others of the event within delta_r: int64 [n], -1 for none.");
-  m.def(
       "last_within",
       [](const Doubles& eta, const Doubles& phi, const Integers& event, const Doubles& other_eta,
          const Doubles& other_phi, const Integers& offsets, double delta_r) {
-        return each(eta, phi, event, Others(other_eta, other_phi, offsets), delta_r,
-                    [](std::int64_t& last, std::size_t j) { last = static_cast<std::int64_t>(j); });
+        const Others others(other_eta, other_phi, offsets);
+        require_size(phi, eta, "phi");
+        require_size(event, eta, "event");
+        std::vector<std::int64_t> found(static_cast<std::size_t>(eta.size()), -1);
+        for (std::size_t k = 0; k < found.size(); ++k) {
+          others.near(eta.data()[k], phi.data()[k], event.data()[k], delta_r,
+                      [&](std::size_t j, double) { found[k] = static_cast<std::int64_t>(j); });
+        }
+        return as_numpy(std::move(found));
       },
       py::arg("eta"), py::arg("phi"), py::arg("event"), py::arg("other_eta"), py::arg("other_phi"), py::arg("offsets"),
       py::arg("delta_r"), "Row of the last other of the event within delta_r: int64 [n], -1 for none.");

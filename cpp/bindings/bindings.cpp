@@ -37,5 +37,8 @@ PYBIND11_MODULE(_core, m) {
   bind_fastsim(m);
   bind_hepmc(m);
   bind_jets(m);
+  bind_grooming(m);
   bind_cones(m);
+  bind_leaves(m);
+  bind_record(m);
 }

@@ -23,15 +23,20 @@ __all__: list[str] = [
     "cluster",
     "cone_sums",
     "count_near",
-    "highest_code",
+    "jet_flavors",
     "last_within",
+    "momentum_leaves",
     "normal_noise",
     "pdg_charge",
     "pdg_mass",
     "philox4x32",
+    "prune",
     "read_metadata",
+    "select",
+    "soft_drop",
     "tf32_allowed",
     "torch_version",
+    "trim",
     "uniform_noise",
 ]
 
@@ -222,18 +227,24 @@ def count_near(
     Number of others of the event within delta_r and the sum of their weights: float64 [n, 2].
     """
 
-def highest_code(
+def jet_flavors(
     eta: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     phi: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     event: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
-    other_eta: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
-    other_phi: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
-    code: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    pdgid: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    status: typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+    px: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    py: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    pz: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     offsets: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
     delta_r: typing.SupportsFloat | typing.SupportsIndex,
+    pt_min: typing.SupportsFloat | typing.SupportsIndex,
+    eta_max: typing.SupportsFloat | typing.SupportsIndex,
 ) -> numpy.ndarray:
     """
-    Highest code among the others of the event within delta_r: int64 [n], -1 for none.
+    Flavours of jets [n_jets] from the partons of their events, int64: the highest code of quarks (top apart) within delta_r, 21 if there are gluons alone, 0 if there is nothing.
+
+    Partons are not stable, of a status other than -1, of more than pt_min [GeV], within eta_max.
     """
 
 def last_within(
@@ -247,6 +258,18 @@ def last_within(
 ) -> numpy.ndarray:
     """
     Row of the last other of the event within delta_r: int64 [n], -1 for none.
+    """
+
+def momentum_leaves(
+    px: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    py: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    pz: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    mass: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+) -> dict:
+    """
+    Leaves PT, P, E, Eta, Phi, Rapidity of Delphes' tree, float32 [n], from momenta and masses [GeV], float64 [n].
+
+    The mass carries the sign of its square. Eta and Rapidity are +-999.9 along the beam; Rapidity is Eta where there is none.
     """
 
 def normal_noise(
@@ -280,12 +303,66 @@ def philox4x32(
     One Philox4x32-10 block: 4 words from 4 + 2.
     """
 
+def prune(
+    px: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    py: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    pz: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    energy: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    offsets: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    radius: typing.SupportsFloat | typing.SupportsIndex,
+    z_cut: typing.SupportsFloat | typing.SupportsIndex,
+    r_cut: typing.SupportsFloat | typing.SupportsIndex,
+) -> tuple:
+    """
+    Pruned jets, as those of `trim`; the subjets are the last two branches.
+    """
+
 def read_metadata(path: str) -> str:
     """
     The model's hepgen.json, validated; read as a plain zip entry, nothing is executed. Raises ModelError.
     """
 
+def select(
+    pdgid: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    status: typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+    stable: bool,
+    codes: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    among: bool = True,
+) -> numpy.ndarray:
+    """
+    Rows, ascending, of particles that are stable (status 1) or not, and whose code, sign apart, is among `codes` or not: int64.
+    """
+
+def soft_drop(
+    px: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    py: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    pz: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    energy: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    offsets: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    radius: typing.SupportsFloat | typing.SupportsIndex,
+    z_cut: typing.SupportsFloat | typing.SupportsIndex,
+    beta: typing.SupportsFloat | typing.SupportsIndex,
+) -> tuple:
+    """
+    Soft-dropped jets, as those of `trim`; the subjets are the two branches that pass.
+    """
+
 def tf32_allowed() -> bool: ...
+def trim(
+    px: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    py: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    pz: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    energy: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    offsets: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    radius: typing.SupportsFloat | typing.SupportsIndex,
+    pt_fraction: typing.SupportsFloat | typing.SupportsIndex,
+) -> tuple:
+    """
+    Trimmed jets: momenta (px, py, pz, energy) of each and of its four hardest subjets, float64 [n_jets, 5, 4] GeV, zeros where there are fewer, and the number of subjets, int32 [n_jets].
+
+    px, py, pz, energy: constituents, jet by jet; offsets: int64 [n_jets + 1].
+    """
+
 def uniform_noise(
     seed: typing.SupportsInt | typing.SupportsIndex,
     stream: typing.SupportsInt | typing.SupportsIndex,

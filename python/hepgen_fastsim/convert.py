@@ -236,7 +236,7 @@ def _gen(arrays: ak.Array) -> tuple[dict[str, np.ndarray], np.ndarray]:
     with np.errstate(divide="ignore", invalid="ignore"):
         eta = np.where(pt > 0, np.arcsinh(pz / pt), np.copysign(999.9, pz))
     gen = {"pdgid": leaf["PID"], "status": leaf["Status"], "charge": leaf["Charge"], "energy": leaf["E"]}
-    gen |= {"pt": pt, "eta": eta, "phi": np.arctan2(py, px)}
+    gen |= {"px": px, "py": py, "pz": pz, "pt": pt, "eta": eta, "phi": np.arctan2(py, px)}
     for name in ("X", "Y", "Z"):
         gen[f"v{name.lower()}"] = np.where(np.abs(leaf[name]) < VERTEX_AT_ORIGIN, 0.0, leaf[name])
     return gen, np.repeat(np.arange(len(counts)), counts)

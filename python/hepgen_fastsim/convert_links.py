@@ -7,6 +7,7 @@ import awkward as ak
 import numpy as np
 
 from hepgen_fastsim.convert_match import match_towers, match_tracks
+from hepgen_fastsim.events import CARTESIAN
 from hepgen_fastsim.helix import Magnet, follow
 
 __all__ = ["CODES", "KINDS", "by_distance", "by_reference"]
@@ -76,8 +77,8 @@ def by_distance(
         if len(rows) == 0:
             continue
         own = {name: gen[name][rows] for name in ("pdgid", "pt", "eta", "charge", "energy")}
-        vertex = np.stack([gen[name][rows] for name in ("vx", "vy", "vz")], axis=1)
-        path = follow(own["pt"], own["eta"], gen["phi"][rows], own["charge"], vertex, magnet)
+        momentum, vertex = ([gen[name][rows] for name in names] for names in (CARTESIAN, ("vx", "vy", "vz")))
+        path = follow(momentum, own["charge"], vertex, magnet)
         inside = [slice(part[event], part[event + 1]) for part in parts]
         r, part = reco[0], inside[0]
         found = match_tracks(r["eta"][part], r["phi"][part], r["pt"][part], r["charge"][part], own, path)

@@ -9,6 +9,8 @@ import awkward as ak
 import numpy as np
 import pytest
 from hepgen_fastsim import reconstruct
+from hepgen_fastsim._core_loader import core
+from hepgen_fastsim.errors import InputError
 from small_events import make_reco
 
 TWO_PRONGS = [(130, 150.0, 0.0, 0.2), (130, 150.0, 0.0, -0.2), (22, 2.0, 0.5, 0.0)]
@@ -66,3 +68,63 @@ def test_soft_drop_agrees_with_fastjets_contrib():
     oracle = sequence.exclusive_jets_softdrop_grooming(njets=1, beta=0, symmetry_cut=0.1, R0=0.8)
     assert jet.soft_dropped[0].pt == pytest.approx(ak.flatten(oracle.ptsoftdrop, axis=None)[0], rel=1e-6)
     assert jet.soft_dropped[0].mass == pytest.approx(ak.flatten(oracle.msoftdrop, axis=None)[0], rel=1e-5)
+
+
+def _fastjets(momenta):
+    """Trimmed, pruned and soft-dropped jets as FastJet's tools and a walk through its tree give them."""
+    import fastjet as f
+
+    sequence = f.ClusterSequence(
+        [f.PseudoJet(*p) for p in momenta.tolist()], f.JetDefinition(f.cambridge_algorithm, 1e3)
+    )
+    (jet,) = sequence.inclusive_jets()
+    for tool in (
+        f.Filter(f.JetDefinition(f.kt_algorithm, 0.2), f.SelectorPtFractionMin(0.05)),
+        f.Pruner(f.JetDefinition(f.cambridge_algorithm, 0.8), 0.1, 0.5),
+    ):
+        groomed = tool.result(jet)
+        yield groomed, list(groomed.pieces()) if groomed.has_pieces() else []
+    first, second = f.PseudoJet(), f.PseudoJet()
+    pieces = []
+    while not pieces and jet.has_parents(first, second):
+        if min(first.pt(), second.pt()) > 0.1 * (first.delta_R(second) / 0.8) ** 0.5 * (first.pt() + second.pt()):
+            pieces = [first, second]
+        else:
+            jet = first if first.pt() >= second.pt() else second
+            first, second = f.PseudoJet(), f.PseudoJet()
+    yield jet, pieces
+
+
+def test_groomed_jets_are_fastjets():
+    rng = np.random.default_rng(11)
+    sizes = np.append(rng.integers(1, 90, 60), [1, 2])
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    n, jet = offsets[-1], np.repeat(np.arange(len(sizes)), sizes)
+    pt, mass = rng.exponential(10.0, n), rng.choice([0.0, 0.13957], n)
+    y = rng.normal(0, 1.5, len(sizes))[jet] + rng.normal(0, 0.3, n)
+    phi = rng.uniform(-np.pi, np.pi, len(sizes))[jet] + rng.normal(0, 0.3, n)
+    mt = np.hypot(pt, mass)
+    momenta = np.stack([pt * np.cos(phi), pt * np.sin(phi), mt * np.sinh(y), mt * np.cosh(y)], axis=1)
+    inputs = (*momenta.T, offsets)
+    found = (
+        core().trim(*inputs, 0.2, 0.05),
+        core().prune(*inputs, 0.8, 0.1, 0.5),
+        core().soft_drop(*inputs, 0.8, 0.1, 0.5),
+    )
+    seen = np.zeros(3, int)
+    for i in range(len(sizes)):
+        for k, (groomed, pieces) in enumerate(_fastjets(momenta[offsets[i] : offsets[i + 1]])):
+            p, number = found[k][0][i], found[k][1][i]
+            assert number == len(pieces)
+            hardest = sorted(pieces, key=lambda piece: -piece.pt())[:4]
+            expected = [[q.px(), q.py(), q.pz(), q.e()] for q in (groomed, *hardest)]
+            np.testing.assert_allclose(p[: len(expected)], expected, rtol=1e-9, atol=1e-9)
+            assert not p[len(expected) :].any()
+            seen[k] += number > 0 and groomed.pt() < 0.999 * np.hypot(*momenta[offsets[i] : offsets[i + 1], :2].sum(0))
+    assert (seen > 20).all()  # something was groomed away
+    nothing = *[np.empty(0)] * 4, [0]
+    for p, number in (core().trim(*nothing, 0.2, 0.05), core().prune(*nothing, 0.8, 0.1, 0.5)):
+        assert p.shape == (0, 5, 4)
+        assert number.shape == (0,)
+    with pytest.raises(InputError, match="offsets should begin with 0"):
+        core().prune(*[np.empty(0)] * 4, [0, 1], 0.8, 0.1, 0.5)

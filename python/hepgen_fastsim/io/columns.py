@@ -13,6 +13,7 @@ import awkward as ak
 import numpy as np
 from awkward.contents import Content, NumpyArray, RecordArray
 
+from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.events import plain
 from hepgen_fastsim.geometry import Geometry
@@ -22,8 +23,6 @@ from hepgen_fastsim.io.delphes import C_LIGHT, EVENT_LEAVES, PARTICLE_LEAVES
 __all__ = ["Branch", "tree_columns"]
 
 PHOTON, NEUTRAL_HADRON = 22, 130
-BEAM_ETA = 999.9
-_BLOCK = 1 << 14  # rows worked on at a time, which stay in the cache
 
 CONSTITUENTS = ("EFlowTrack", "EFlowPhoton", "EFlowNeutralHadron")
 
@@ -135,8 +134,10 @@ def _numbers(column: Content) -> np.ndarray:
 
 
 def _within(offsets: np.ndarray) -> np.ndarray:
-    """Index of each row within its event."""
-    return np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
+    """Index of each row within its event, int32."""
+    index = np.arange(offsets[-1], dtype=np.int32)
+    index -= np.repeat(offsets[:-1].astype(np.int32), np.diff(offsets))
+    return index
 
 
 def _particle(c: dict[str, np.ndarray], offsets: np.ndarray) -> dict[str, Any]:
@@ -151,29 +152,11 @@ def _particle(c: dict[str, np.ndarray], offsets: np.ndarray) -> dict[str, Any]:
         error.good_events = event  # type: ignore[attr-defined]
         raise error
     out: dict[str, Any] = {leaf: c[column] for column, leaf in PARTICLE_LEAVES.items()}
-    out |= {leaf: np.empty(len(c["px"]), np.float32) for leaf in ("PT", "P", "E", "Eta", "Phi", "Rapidity")}
-    for start in range(0, len(c["px"]), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        for leaf, values in _momentum_leaves(*(c[name][rows] for name in ("px", "py", "pz", "mass"))).items():
-            out[leaf][rows] = values
+    out |= core().momentum_leaves(c["px"], c["py"], c["pz"], c["mass"])
     out["Charge"] = np.rint(c["charge"])
     out["T"] = c["vt"] / C_LIGHT
     out["fUniqueID"] = _within(offsets) + 1
     return out
-
-
-def _momentum_leaves(px: np.ndarray, py: np.ndarray, pz: np.ndarray, m: np.ndarray) -> dict[str, np.ndarray]:
-    pt2 = px * px + py * py
-    p2 = pt2 + pz * pz
-    pt, p = np.sqrt(pt2), np.sqrt(p2)
-    energy = np.sqrt(np.maximum(p2 + m * np.abs(m), 0))  # mass carries the sign of m^2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        eta, rapidity = np.arcsinh(pz / pt), np.arctanh(pz / energy)
-    along = np.flatnonzero(np.abs(pz) == p)  # as Delphes decides it, in double precision
-    eta[along] = rapidity[along] = np.where(pz[along] >= 0, BEAM_ETA, -BEAM_ETA)
-    wild = np.flatnonzero(~np.isfinite(rapidity))  # |pz| >= E by rounding, or off shell
-    rapidity[wild] = eta[wild]
-    return {"PT": pt, "P": p, "E": energy, "Eta": eta, "Phi": np.arctan2(py, px), "Rapidity": rapidity}
 
 
 def _single(uid: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -193,23 +176,22 @@ def _constituents(
     uid = np.diff(gen_offsets)  # identifiers given so far, per event
     uids = np.zeros(len(kind), np.int64)
     known = c["origin"] >= 0
-    particle = np.where(known, gen_offsets[event] + c["origin"], 0)  # row in `truth`
-    outer, times = (
-        (None, None) if detector is None else positions.of_particles(truth, particle, known, kind == 0, detector)
-    )
+    leader = _leaders(truth, known, (gen_offsets[event] + c["origin"])[known])
+    times = None if detector is None else np.zeros(len(kind), np.float32)
     out = {}
     for number, branch in enumerate(CONSTITUENTS):
         row = np.flatnonzero(kind == number)
-        own = {name: column[row] for name, column in c.items()}
+        own, parent = ({name: column[row] for name, column in columns.items()} for columns in (c, leader))
         counts = np.bincount(event[row], minlength=n_events)
         bounds = np.concatenate([[0], np.cumsum(counts)])
-        leaves = _track(own, truth, particle[row], known[row]) if number == 0 else _tower(own, number == 1)
-        if detector is not None and outer is not None and times is not None:
+        leaves = _track(own, parent) if number == 0 else _tower(own, number == 1)
+        if detector is not None and times is not None:
             if number == 0:
-                leaves |= outer
+                leaves |= positions.track_leaves(parent, detector)
+                times[row] = leaves["TOuter"]
             else:
                 leaves |= positions.tower_leaves(own["eta"], own["phi"], number - 1, detector)
-                leaves["T"] = times[row]
+                times[row] = leaves["T"] = positions.arrival(parent, detector)
         uids[row] = leaves["fUniqueID"] = _within(bounds) + 1 + np.repeat(uid, counts)
         leaves["Particle"] = own["origin"]
         leaves["HardEnergyFraction"] = np.ones(len(row), np.float32)
@@ -221,17 +203,21 @@ def _constituents(
     return out, (offsets, uids), times
 
 
-def _track(
-    c: dict[str, np.ndarray], truth: dict[str, np.ndarray], row: np.ndarray, known: np.ndarray
-) -> dict[str, Any]:
+def _leaders(truth: dict[str, np.ndarray], known: np.ndarray, row: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns of the particles that lead constituents [n]: `row` of `truth` where it is `known` [n], else all zero."""
+    out = {}
+    for name in positions.LEADER:
+        out[name] = np.zeros(len(known), truth[name].dtype)
+        out[name][known] = truth[name][row]
+    return out
+
+
+def _track(c: dict[str, np.ndarray], leader: dict[str, np.ndarray]) -> dict[str, Any]:
     pt, eta = c["pt"].astype(np.float64), c["eta"].astype(np.float64)
     out = {"PID": c["pdgid"], "Charge": c["charge"], "PT": pt, "P": pt * np.cosh(eta), "Eta": eta, "Phi": c["phi"]}
     out |= {"CtgTheta": np.sinh(eta), "Mass": c["mass"], "D0": c["d0"], "DZ": c["dz"]}
-    out["VertexIndex"] = np.full(len(row), -1, np.int32)  # none, as without pile-up in Delphes
-    for leaf, column, unit in (("X", "vx", 1.0), ("Y", "vy", 1.0), ("Z", "vz", 1.0), ("T", "vt", C_LIGHT)):
-        vertex = truth[column][row] if known.any() else np.zeros(len(row))
-        out[leaf] = np.where(known, vertex, 0.0) / unit
-    return out
+    out["VertexIndex"] = np.full(len(pt), -1, np.int32)  # none, as without pile-up in Delphes
+    return out | {"X": leader["vx"], "Y": leader["vy"], "Z": leader["vz"], "T": leader["vt"] / C_LIGHT}
 
 
 def _tower(c: dict[str, np.ndarray], electromagnetic: bool) -> dict[str, Any]:

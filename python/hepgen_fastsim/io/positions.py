@@ -7,18 +7,22 @@ of the tower, which a model does not name.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from hepgen_fastsim import geometry
-from hepgen_fastsim.helix import C_LIGHT, Magnet, arrival, cos_sin, track_leaves
+from hepgen_fastsim import geometry, helix
+from hepgen_fastsim.helix import C_LIGHT, Magnet, cos_sin
 
-__all__ = ["OUTER", "known_geometry", "of_particles", "surface", "tower_leaves"]
+__all__ = ["LEADER", "OUTER", "arrival", "known_geometry", "surface", "tower_leaves", "track_leaves"]
 
 OUTER = ("EtaOuter", "PhiOuter", "TOuter", "XOuter", "YOuter", "ZOuter", "Xd", "Yd", "Zd", "L")
 """Leaves of a track that follow from its GEN particle."""
+
+LEADER = ("px", "py", "pz", "mass", "charge", "vx", "vy", "vz", "vt")
+"""Columns of GEN particles that positions and times follow from."""
 
 _BLOCK = 1 << 13  # constituents worked on at a time, which stay in the cache
 
@@ -29,42 +33,31 @@ def known_geometry(name: str) -> geometry.Geometry:
     return geometry.load(name)
 
 
-def of_particles(
-    truth: dict[str, np.ndarray], row: np.ndarray, known: np.ndarray, track: np.ndarray, detector: geometry.Geometry
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """`OUTER` of those constituents that are a `track` [n], and TOuter of all [n]: of GEN particles at `row` [n] of
-    `truth`, 0 where they are not `known` [n]."""
-    magnet, place = Magnet.of(detector), np.cumsum(track) - 1  # of each track in `out`
-    out = {name: np.zeros(int(track.sum()), np.float32) for name in OUTER}
-    times = np.zeros(len(row), np.float32)
-    for chosen in (track, ~track):
-        index = np.flatnonzero(known & chosen)
-        for start in range(0, len(index), _BLOCK):
-            rows = index[start : start + _BLOCK]
-            paths = _arguments(truth, row[rows])
-            if chosen is not track:
-                times[rows] = arrival(**paths, magnet=magnet)
-                continue
-            found = track_leaves(**paths, magnet=magnet)
-            times[rows] = found["TOuter"]
-            for name, values in out.items():
-                values[place[rows]] = found[name]
-    return out, times
+def track_leaves(leader: dict[str, np.ndarray], detector: geometry.Geometry) -> dict[str, np.ndarray]:
+    """`OUTER` of the tracks [n] of particles, given by their columns `LEADER`: float32."""
+    out = {name: np.empty(len(leader["px"]), np.float32) for name in OUTER}
+    for rows, path in _blocks(leader, detector):
+        found = helix.track_leaves(**path)
+        for name, values in out.items():
+            values[rows] = found[name]
+    return out
 
 
-def _arguments(truth: dict[str, np.ndarray], row: np.ndarray) -> dict[str, Any]:
-    """What `track_leaves` takes of particles."""
-    t = {name: truth[name][row] for name in ("px", "py", "pz", "mass", "charge", "vx", "vy", "vz", "vt")}
-    pt = np.sqrt(t["px"] ** 2 + t["py"] ** 2)
-    return {
-        "pt": pt,
-        "eta": np.arcsinh(t["pz"] / np.maximum(pt, 1e-300)),
-        "phi": np.arctan2(t["py"], t["px"]),
-        "mass": t["mass"],
-        "charge": t["charge"],
-        "vertex": np.stack([t["vx"], t["vy"], t["vz"]], axis=1),
-        "time": t["vt"] / C_LIGHT,
-    }
+def arrival(leader: dict[str, np.ndarray], detector: geometry.Geometry) -> np.ndarray:
+    """TOuter alone: float32 [n]."""
+    out = np.empty(len(leader["px"]), np.float32)
+    for rows, path in _blocks(leader, detector):
+        out[rows] = helix.arrival(**path)
+    return out
+
+
+def _blocks(leader: dict[str, np.ndarray], detector: geometry.Geometry) -> Iterator[tuple[slice, dict[str, Any]]]:
+    """Rows, and what `helix` takes of them."""
+    for start in range(0, len(leader["px"]), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        px, py, pz, mass, charge, x, y, z, time = (leader[name][rows] for name in LEADER)
+        path = {"momentum": (px, py, pz), "mass": mass, "charge": charge, "vertex": (x, y, z), "time": time / C_LIGHT}
+        yield rows, path | {"magnet": Magnet.of(detector)}
 
 
 def surface(eta: np.ndarray, phi: np.ndarray, detector: geometry.Geometry) -> dict[str, np.ndarray]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Sequential recombination of all events at once, in C++ (`hepgen_fastsim/jets.hpp`): the jets that FastJet gives.
 
-Groomed jets and N-subjettiness come from FastJet itself (Cacciari, Salam, Soyez, Eur. Phys. J. C 72 (2012) 1896); if
-you publish results that use them, please cite it, as its authors ask.
+N-subjettiness comes from FastJet itself (Cacciari, Salam, Soyez, Eur. Phys. J. C 72 (2012) 1896); if you publish
+results that use it, please cite it, as its authors ask.
 """
 
 from __future__ import annotations
@@ -59,6 +59,11 @@ class JetList(Polar):
     def rank(self) -> np.ndarray:
         """Position within the event."""
         return np.arange(len(self)) - self.offsets[self.event]
+
+    @cached_property
+    def bounds(self) -> np.ndarray:
+        """Where the members of each jet begin and end: int64 [n_jets + 1]."""
+        return np.searchsorted(self.member_of, np.arange(len(self) + 1)).astype(np.int64)
 
     @cached_property
     def mass(self) -> np.ndarray:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,6 +20,7 @@ from hepgen_fastsim.helix import cos_sin
 __all__ = ["Constituents", "Momenta", "Particles", "Polar", "constituents", "owners", "particles", "ranges"]
 
 PHOTON, NEUTRAL_HADRON, GLUON = 22, 130, 21
+QUARKS = (1, 2, 3, 4, 5)
 _NEEDED = ("pdgid", "pt", "eta", "phi")
 _DEFAULTS = {"d0": 0.0, "dz": 0.0, "origin": -1}
 
@@ -140,17 +141,9 @@ class Particles(Polar):
     def energy(self) -> np.ndarray:
         return self.momenta(slice(None))[3]
 
-    @cached_property
-    def code(self) -> np.ndarray:
-        """PDG code without its sign."""
-        return np.abs(self.pdgid)
-
-    @cached_property
-    def partons(self) -> np.ndarray:
-        """Rows of quarks (but top) and gluons that are not stable."""
-        rows = np.flatnonzero((self.code <= GLUON) & (self.status != 1))
-        code = self.code[rows]
-        return rows[((code >= 1) & (code <= 5)) | (code == GLUON)]
+    def select(self, codes: Sequence[int], *, stable: bool, among: bool = True) -> np.ndarray:
+        """Rows of particles that are stable or not, and whose PDG code, sign apart, is among `codes` or not."""
+        return core().select(self.pdgid, self.status, stable, codes, among)
 
     def polar(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """pt, eta, phi of some particles."""

@@ -107,8 +107,7 @@ class Builder:
         """The stable particles that Delphes' GEN objects are made of: rows and momenta."""
         if self.gen is None:
             return None
-        stable = np.flatnonzero(self.gen.status == 1)
-        rows = stable[~np.isin(self.gen.code[stable], self.card.invisible)]
+        rows = self.gen.select(self.card.invisible, stable=True, among=False)
         return rows, Momenta(*self.gen.momenta(rows), np.searchsorted(rows, self.gen.offsets))
 
     def _columns(self, jets: JetList, leaves: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -9,38 +9,38 @@ from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.cards.card import Card, Flavor, TauTag
 from hepgen_fastsim.cards.formula import Formula
 from hepgen_fastsim.objects.clustering import JetList
-from hepgen_fastsim.objects.columns import GLUON, Constituents, Particles, eta_of, ranges
+from hepgen_fastsim.objects.columns import GLUON, QUARKS, Constituents, Particles, eta_of, ranges
 from hepgen_fastsim.objects.draws import JETS, Draws
 
 __all__ = ["flavor", "has_partons", "tags", "taus"]
 
-TAU = 15
+TAU, _BLOCK = 15, 1 << 12
 
 
 def has_partons(gen: Particles) -> bool:
-    """Whether the record has quarks or gluons, without which flavours cannot be known."""
-    return len(gen.partons) > 0
+    """Whether the record has quarks (but top) or gluons, without which flavours cannot be known."""
+    blocks = (
+        slice(start, start + _BLOCK) for start in range(0, len(gen.pdgid), _BLOCK)
+    )  # most often the first has some
+    return any(len(core().select(gen.pdgid[b], gen.status[b], False, (*QUARKS, GLUON))) for b in blocks)
 
 
 def flavor(jets: JetList, gen: Particles, definition: Flavor) -> np.ndarray:
     """Highest quark code within the cone, 21 if there are only gluons, 0 if there is nothing: int64 [n_jets]."""
-    rows = gen.partons[gen.status[gen.partons] != -1]
-    px, py = gen.px[rows], gen.py[rows]
-    rows = rows[np.sqrt(px**2 + py**2) > definition.pt_min]
-    _, eta, phi = gen.polar(rows)
-    near = np.abs(eta) <= definition.eta_max
-    rows = rows[near]
-    found = core().highest_code(
+    return core().jet_flavors(
         jets.eta,
         jets.phi,
         jets.event,
-        eta[near],
-        phi[near],
-        np.where(gen.code[rows] == GLUON, 0, gen.code[rows]),
-        np.searchsorted(rows, gen.offsets),
+        gen.pdgid,
+        gen.status,
+        gen.px,
+        gen.py,
+        gen.pz,
+        gen.offsets,
         definition.delta_r,
+        definition.pt_min,
+        definition.eta_max,
     )
-    return np.select([found == -1, found == 0], [0, GLUON], found)
 
 
 def taus(gen: Particles, pt_min: float, eta_max: float) -> tuple[np.ndarray, np.ndarray]:
@@ -49,22 +49,21 @@ def taus(gen: Particles, pt_min: float, eta_max: float) -> tuple[np.ndarray, np.
     Taus of more than pt_min within eta_max count, also those that radiate, and those that decay to electrons and
     muons; but not those whose record has a W between that decays so, as in Delphes.
     """
-    code = gen.code
-    tau = np.flatnonzero(code == TAU)
-    tau = tau[gen.status[tau] != 1]
+    tau = gen.select((TAU,), stable=False)
     pt, eta, _ = gen.polar(tau)
     tau = tau[(pt > pt_min) & (np.abs(eta) <= eta_max)]
     tau = tau[(gen.d1[tau] >= 0) & (gen.d2[tau] >= gen.d1[tau])]
     daughter, of = _daughters(gen, tau)
-    w = np.flatnonzero(code[daughter] == 24)
+    code = np.abs(gen.pdgid[daughter])
+    w = np.flatnonzero(code == 24)
     leptonic = np.zeros(len(tau), bool)
     if len(w):
         own = gen.d1[daughter[w]] >= 0
         leptonic[of[w[~own]]] = True
         second, of_w = _daughters(gen, daughter[w[own]])
-        lepton = (code[second] == 11) | (code[second] == 13)
+        lepton = np.isin(np.abs(gen.pdgid[second]), (11, 13))
         leptonic[of[w[own][of_w[lepton]]]] = True
-    visible = code[daughter] != 16
+    visible = code != 16
     sums = [
         np.bincount(of[visible], weights=p[daughter[visible]], minlength=len(tau)) for p in (gen.px, gen.py, gen.pz)
     ]
@@ -72,8 +71,9 @@ def taus(gen: Particles, pt_min: float, eta_max: float) -> tuple[np.ndarray, np.
 
 
 def _daughters(gen: Particles, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    first = gen.offsets[gen.event[rows]]
-    size = gen.offsets[gen.event[rows] + 1] - first
+    event = np.searchsorted(gen.offsets, rows, side="right") - 1
+    first = gen.offsets[event]
+    size = gen.offsets[event + 1] - first
     start = np.clip(gen.d1[rows], 0, size)
     stop = np.clip(gen.d2[rows] + 1, start, size)
     return ranges(first + start, stop - start), np.repeat(np.arange(len(rows)), stop - start)
