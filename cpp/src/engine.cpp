@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "engine_impl.hpp"
+#include "flush_denormals.hpp"
 #include "one_thread.hpp"
 
 namespace hepgen_fastsim {
@@ -63,6 +64,7 @@ void Engine::Impl::share(const Job& job, Packing packing,
     const Lanes::Use use(lanes);
     const Lane& lane = *use;
     const OneThread one_thread;
+    [[maybe_unused]] const FlushDenormals flush{};
     const c10::InferenceMode inference;  // of this thread, while we are here
     try {
       const c10::StreamGuard stream(lane.stream);

@@ -5,6 +5,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "engine_impl.hpp"
+#include "flush_denormals.hpp"
 #include "hepgen_fastsim/error.hpp"
 #include "noise.hpp"
 #include "one_thread.hpp"
@@ -27,6 +28,7 @@ at::Tensor take(DLManagedTensor* from, const char* name, at::ScalarType type, st
 
 SetBatchTensors Engine::run(SetTensors sets, std::uint64_t seed, std::uint32_t stream) const {
   const OneThread one_thread;
+  [[maybe_unused]] const FlushDenormals flush{};
   const c10::InferenceMode inference;
   const Metadata& m = metadata();
   const auto width = [](const std::vector<Column>& columns) { return static_cast<std::int64_t>(columns.size()); };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <span>
 
@@ -25,11 +26,15 @@ struct Limit {
   std::string name;
   bool holds(double x) const { return x >= low && x <= high; }
 
-  /// Sets `flag` of the stable particles for which it does not hold.
-  void mark(const GenColumns& columns, std::vector<char>& flag) const {
-    const std::vector<double>& column = columns[quantity];
-    for (std::size_t i = 0; i < flag.size(); ++i)
-      flag[i] |= static_cast<char>(!((column[i] >= low) & (column[i] <= high)));
+  /// Sets `flag` [n] where it does not hold, by the signs of the distances from both ends: no branch, all in vectors.
+  void mark(const GenColumns& columns, std::vector<std::uint64_t>& flag) const {
+    const double lowest = low, highest = high;
+    const double* x = columns[quantity].data();
+    std::uint64_t* out = flag.data();
+    const std::size_t n = flag.size();
+    for (std::size_t i = 0; i < n; ++i) {
+      out[i] |= (std::bit_cast<std::uint64_t>(x[i] - lowest) | std::bit_cast<std::uint64_t>(highest - x[i])) >> 63;
+    }
   }
 };
 
@@ -211,15 +216,16 @@ void FastSim::Impl::Input::add(std::int64_t first_event, std::int64_t last_event
   const auto rows = std::span(rows_).subspan(begin, static_cast<std::size_t>(stable_[last_event]) - begin);
   require_finite(events_, rows);
   const GenColumns columns = gen_columns(events_, rows, sim_.used);
-  std::vector<char> unseen(rows.size()), strange(rows.size());
+  std::vector<std::uint64_t> unseen(rows.size()), strange(rows.size());
   for (const Limit& limit : sim_.acceptance) limit.mark(columns, unseen);
   for (const Limit& limit : sim_.domain) limit.mark(columns, strange);
   if (!sim_.known.empty()) {
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      strange[i] |= static_cast<char>(!sim_.known.contains(events_.pdgid[rows[i]]));
+      strange[i] |= sim_.known.contains(events_.pdgid[rows[i]]) ? 0 : 1;
     }
   }
-  float* to = features.data() + codes.size() * sim_.features.size();
+  std::vector<std::size_t> taken;  // of the block
+  taken.reserve(rows.size());
   for (std::int64_t event = first_event; event < last_event; ++event) {
     for (std::size_t i = stable_[event] - begin; i < stable_[event + 1] - begin; ++i) {
       if (unseen[i]) continue;
@@ -234,17 +240,27 @@ void FastSim::Impl::Input::add(std::int64_t first_event, std::int64_t last_event
         ++outside[reason];
         if (sim_.config.outside == Outside::drop) continue;
       }
-      for (const std::size_t quantity : sim_.features) {
-        *to = static_cast<float>(columns[quantity][i]);
-        if (!std::isfinite(*to++)) {
-          throw InputError("FastSim: " + where(events_, row) + ": " + quantity_names[quantity] +
-                           " is not finite in single precision");
-        }
-      }
+      taken.push_back(i);
       codes.push_back(code);
       index.push_back(row - events_.offsets[event]);
     }
     offsets.push_back(static_cast<std::int64_t>(codes.size()));
+  }
+  const std::size_t width = sim_.features.size();
+  for (std::size_t f = 0; f < width; ++f) {
+    const double* from = columns[sim_.features[f]].data();
+    float* to = features.data() + (codes.size() - taken.size()) * width + f;
+    std::uint32_t largest = 0;  // exponent
+    for (std::size_t k = 0; k < taken.size(); ++k) {
+      const auto value = static_cast<float>(from[taken[k]]);
+      to[k * width] = value;
+      largest = std::max(largest, std::bit_cast<std::uint32_t>(value) & 0x7F800000u);
+    }
+    if (largest != 0x7F800000u) continue;
+    const auto bad = std::find_if(taken.begin(), taken.end(),
+                                  [&](std::size_t i) { return !std::isfinite(static_cast<float>(from[i])); });
+    throw InputError("FastSim: " + where(events_, rows[*bad]) + ": " + quantity_names[sim_.features[f]] +
+                     " is not finite in single precision");
   }
 }
 

@@ -18,6 +18,7 @@
 
 #include "backend.hpp"
 #include "engine_impl.hpp"
+#include "flush_denormals.hpp"
 #include "hepgen_fastsim/hepmc.hpp"
 #include "hepgen_fastsim/random.hpp"
 #include "one_thread.hpp"
@@ -134,6 +135,7 @@ int main(int argc, char** argv) {
       double begun = cpu_seconds();
       {
         const OneThread one_thread;
+        [[maybe_unused]] const FlushDenormals flush{};
         const c10::InferenceMode inference;
         for (const NetworkInput& in : inputs) backend->forward(in);
       }

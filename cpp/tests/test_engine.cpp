@@ -100,6 +100,14 @@ TEST_CASE("results do not depend on batches, order or threads") {
   }
 }
 
+TEST_CASE("arithmetic of the caller is as before") {
+  Sets sets;
+  sets.add(1, 3);
+  volatile float tiny = std::numeric_limits<float>::denorm_min();
+  engine("smear.pt").run(sets.view(), 1);
+  CHECK(tiny * 1.0f > 0.0f);
+}
+
 TEST_CASE("several devices give in order what one gives") {
   const Sets sets = sample(200);
   const auto name = GENERATE("smear.pt", "smear-quadratic.pt", "no-smearing.pt");
