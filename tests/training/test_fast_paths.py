@@ -58,6 +58,49 @@ def test_first_layer_beforehand():
     assert torch.allclose(net(own, net.first(table, 4)[row]), expected, atol=1e-6)
 
 
+def test_outputs_column_by_column():
+    torch.manual_seed(3)
+    net, features, known = mlp(4, 16, 5), torch.randn(30, 4), torch.randn(30, 16)
+    torch.nn.init.normal_(net[4].weight)
+    expected, alone = net(features, known), net(features)
+    assert torch.allclose(net.columns(features, known.clone()).t(), expected, atol=1e-6)
+    assert torch.allclose(net.columns(features).t(), alone, atol=1e-6)
+    assert net.columns(features).is_contiguous()
+
+
+def test_tracks_block_by_block():
+    torch.manual_seed(4)
+    tracker = Hepic().tracker
+    torch.nn.init.normal_(tracker.exists[4].weight)
+    kind, pt = torch.randint(0, 3, (50,)), torch.rand(50) * 10 + 0.1
+    arguments = (kind, pt, pt * 2, torch.randn(50))
+    expected = tracker.logit(*tracker.describe(*arguments))
+    for block in (7, 25, 50, 1000):
+        assert torch.allclose(tracker.logits(*arguments, block=block), expected, atol=1e-5)
+    assert tracker.logits(*(x[:0] for x in arguments)).shape == (0,)
+
+
+@pytest.mark.parametrize("detector", ["cms", "atlas"])
+def test_all_calorimeters_at_once(detector):
+    model = Hepic(detector)
+    pdgid = torch.tensor([11, -11, 13, 22, 130, -211, 310, 3122, -3122, 12, 1000022, 1000010020, 2212])
+    fractions = model.grid.fractions(pdgid)  # [layers, T]
+    ring, column, key = [], [], []
+    for layer, calorimeter in enumerate(model.calorimeters):
+        assert torch.equal(fractions[layer], calorimeter.fraction(pdgid))
+        mine = torch.nonzero(model.grid.layer == layer)[:, 0]
+        assert torch.equal(model.grid.cells[mine], calorimeter.cells)
+        for sets in (0, 2):  # the first and the last cell of the first and of the last set
+            for r, c in ((0, 0), (-1, int(calorimeter.cells[-1]) - 1)):
+                ring.append(mine[r])
+                column.append(torch.tensor(c))
+                key.append(torch.tensor(sets))
+    found = model.grid.key(torch.stack(key), torch.stack(ring), torch.stack(column), 3)
+    assert found.dtype == torch.int32
+    assert (found.diff() > 0).all()  # by layer, then set, then cell
+    assert model.grid.key(torch.stack(key), torch.stack(ring), torch.stack(column), 10**6).dtype == torch.int64
+
+
 def test_features_are_as_many_as_the_networks_take():
     calorimeter = Hepic().calorimeters[0]
     assert calorimeter.tower[0].weight.size(1) == OWN + OF_RING

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from training.networks.segments import lengths_to_index, segment_argmax, segment_max, segment_sum
+from training.networks.segments import lengths_to_index, nonzero_by_part, segment_argmax, segment_max, segment_sum
 
 
 def test_against_numpy():
@@ -30,3 +30,10 @@ def test_empty_sets():
     assert lengths_to_index(torch.tensor([0, 0, 2, 2, 3]), 3).tolist() == [1, 1, 3]
     assert lengths_to_index(torch.tensor([0]), 0).tolist() == []
     assert segment_sum(torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64), 0).shape == (0, 2)
+
+
+def test_nonzero_by_part():
+    mask = torch.tensor([True, False, True, True, False, False, True])
+    found, counts = nonzero_by_part(mask, [2, 0, 3, 2])
+    assert found.tolist() == [0, 2, 3, 6]
+    assert counts == [1, 0, 2, 1]

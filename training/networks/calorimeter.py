@@ -232,10 +232,10 @@ def respond(cells: Cells, tracks: Tracked, rings: Tensor, training: bool) -> Res
 def describe(cells: Cells, tracks: Tracked, spread: Tensor, least: Tensor, cut: Tensor) -> Tensor:
     """Features [C, OWN] of every cell and its tracks; in memory column by column, as they are computed."""
     s, t = cells.total.clamp(min=1e-4), tracks.energy  # [C] GeV
-    pull = (s - t) * torch.rsqrt(spread**2 + tracks.sigma**2)  # [C]
+    excess = s - t
+    pull = excess * torch.rsqrt(spread**2 + tracks.sigma**2)  # [C]
     size = pull.abs()
     relative = 1.0 / s
-    excess = s - t
     log_s = torch.log(s)
     return torch.stack(
         [

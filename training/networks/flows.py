@@ -148,7 +148,7 @@ def inverse_spline(
     """
     p = parameters.t()  # [3 n_bins + 1, N]
     n, free = value.size(0), 1.0 - least * n_bins
-    raw = torch.exp(p[: 2 * n_bins].clamp(-20.0, 20.0)).reshape(2, n_bins, n)  # widths, heights
+    raw = p[: 2 * n_bins].clamp(-20.0, 20.0).exp_().reshape(2, n_bins, n)  # widths, heights
     running = torch.matmul(torch.ones([n_bins + 1, n_bins], dtype=raw.dtype, device=raw.device).tril(-1), raw)
     total = running[:, n_bins]  # [2, N]; running [2, n_bins + 1, N] begins with 0
     even = torch.arange(1, n_bins, dtype=raw.dtype, device=raw.device).unsqueeze(1) * (least / free)  # [n_bins - 1, 1]

@@ -71,21 +71,22 @@ def start(
     """Helices of particles [T] from ``vertex`` [T, 3] mm; lengths of the detector in m, ``field`` in T."""
     x, y, z = vertex[:, 0] * 1e-3, vertex[:, 1] * 1e-3, vertex[:, 2] * 1e-3  # [T] m
     # Delphes drops particles with pt^2 < 1e-9 GeV^2
-    inside = (x * x + y * y <= radius * radius) & (z.abs() <= half_length) & (pt > 3.1623e-5)  # [T]
+    rho2 = x * x + y * y  # [T] m^2
+    inside = (rho2 <= radius * radius) & (z.abs() <= half_length) & (pt > 3.1623e-5)  # [T]
     outside = ~inside
     x, y, z = (x.masked_fill(outside, 0.0), y.masked_fill(outside, 0.0), z.masked_fill(outside, 0.0))  # [T] m
     bend = charge.abs() * (bend_per_tesla * field)  # [T] GeV/m
     r = (pt / bend.clamp(min=1e-15)).clamp(1e-9, straight)  # [T] m
     sign = torch.copysign(torch.ones_like(charge), charge)  # [T]
     cos, sin = torch.cos(phi), torch.sin(phi)  # [T]
-    return Start(
-        inside, x, y, z, x * x + y * y, r, sign, torch.sinh(eta), phi, x * cos + y * sin, sign * (x * sin - y * cos)
-    )
+    rho2 = rho2.masked_fill(outside, 0.0)
+    return Start(inside, x, y, z, rho2, r, sign, torch.sinh(eta), phi, x * cos + y * sin, sign * (x * sin - y * cos))
 
 
 def arrive(h: Start, radius: float, half_length: float) -> tuple[Tensor, Tensor]:
     """Pseudorapidity and azimuth [T], [T] of the exit from the cylinder, seen from the origin."""
-    capital_a, capital_c = 2.0 * h.r * (h.r + h.b), 2.0 * h.r * h.a  # [T] m^2
+    diameter = 2.0 * h.r  # [T] m
+    capital_a, capital_c = diameter * (h.r + h.b), diameter * h.a  # [T] m^2
 
     # barrel: A (1 - cos s) + C sin s = D, solved for tan(s/2) by the root that does not cancel
     d = radius * radius - h.rho2  # [T] m^2
@@ -95,14 +96,14 @@ def arrive(h: Start, radius: float, half_length: float) -> tuple[Tensor, Tensor]
     ahead = capital_c >= 0
     half = torch.atan2(torch.where(ahead, d, root - capital_c), torch.where(ahead, capital_c + root, rest))  # [T]
     # transverse path [T] m; curlers never arrive
-    to_barrel = 2.0 * half * h.r + 1e30 * (discriminant <= 0)
+    to_barrel = diameter * half + 1e30 * (discriminant <= 0)
     # endcap
     forward = torch.copysign(h.z, h.z * h.slope)  # [T] m, z along the flight
     to_endcap = (half_length - forward) / h.slope.abs().clamp(min=1e-9)  # [T] m
     path = torch.minimum(to_barrel, to_endcap)  # [T] m
 
-    half = 0.5 * path / h.r  # [T], half the turned angle
-    chord = 2.0 * h.r * torch.sin(half)  # [T] m
+    half = path / diameter  # [T], half the turned angle
+    chord = diameter * torch.sin(half)  # [T] m
     toward = h.phi - h.sign * half  # [T]
     x, y, z = (h.x + chord * torch.cos(toward), h.y + chord * torch.sin(toward), h.z + h.slope * path)  # [T] m
     rho = torch.sqrt(x * x + y * y).clamp(min=1e-6)  # [T] m
