@@ -21,12 +21,15 @@ constexpr Numbers numbers[] = {{"px", &GenView::px},     {"py", &GenView::py},  
                                {"mass", &GenView::mass}, {"vx", &GenView::vx},   {"vy", &GenView::vy},
                                {"vz", &GenView::vz},     {"vt", &GenView::vt}};
 
-/// Whether all numbers at `rows` are finite, by the largest of their exponents.
-bool all_finite(std::span<const double> column, std::span<const std::int64_t> rows) {
+/// Whether all numbers at `rows` are finite, by the largest of their exponents. Row by row: what comes from memory is
+/// fetched from all columns at a time.
+bool all_finite(std::span<const std::span<const double>> columns, std::span<const std::int64_t> rows) {
   constexpr std::uint64_t exponent = 0x7FF0000000000000;
   std::uint64_t largest = 0;
   for (const std::int64_t row : rows) {
-    largest = std::max(largest, std::bit_cast<std::uint64_t>(column[static_cast<std::size_t>(row)]) & exponent);
+    for (const std::span<const double> column : columns) {
+      largest = std::max(largest, std::bit_cast<std::uint64_t>(column[static_cast<std::size_t>(row)]) & exponent);
+    }
   }
   return largest != exponent;
 }
@@ -79,11 +82,11 @@ GenColumns gen_columns(const GenView& events, std::span<const std::int64_t> rows
 }
 
 void require_finite(const GenView& events, std::span<const std::int64_t> rows) {
-  bool fine = true;
+  std::vector<std::span<const double>> given;
   for (const Numbers& c : numbers) {
-    const std::span<const double> column = events.*c.values;
-    if (!column.empty()) fine &= all_finite(column, rows);
+    if (!(events.*c.values).empty()) given.push_back(events.*c.values);
   }
+  bool fine = all_finite(given, rows);
   if (!events.charge.empty()) {
     for (const std::int64_t row : rows) fine &= std::isfinite(events.charge[static_cast<std::size_t>(row)]);
   }
