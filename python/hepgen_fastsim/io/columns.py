@@ -25,6 +25,7 @@ __all__ = ["Branch", "tree_columns"]
 PHOTON, NEUTRAL_HADRON = 22, 130
 
 CONSTITUENTS = ("EFlowTrack", "EFlowPhoton", "EFlowNeutralHadron")
+_OF_TOWERS = ("pt", "eta", "phi", "origin")
 
 _MOMENTUM = {"PT": "pt", "Eta": "eta", "Phi": "phi"}
 _ISOLATION = {
@@ -172,26 +173,26 @@ def _constituents(
     c = {name: _numbers(content[name]) for name in content.fields}
     n_events = len(offsets) - 1
     event = np.repeat(np.arange(n_events), np.diff(offsets))
-    kind = np.where(c["pdgid"] == PHOTON, 1, np.where(c["pdgid"] == NEUTRAL_HADRON, 2, 0))
+    photon, hadron = c["pdgid"] == PHOTON, c["pdgid"] == NEUTRAL_HADRON
     uid = np.diff(gen_offsets)  # identifiers given so far, per event
-    uids = np.zeros(len(kind), np.int64)
-    known = c["origin"] >= 0
-    leader = _leaders(truth, known, (gen_offsets[event] + c["origin"])[known])
-    times = None if detector is None else np.zeros(len(kind), np.float32)
+    uids = np.zeros(len(event), np.int64)
+    leaders = _leaders(truth, np.where(c["origin"] < 0, -1, gen_offsets[event] + c["origin"]))
+    times = None if detector is None else np.zeros(len(event), np.float32)
     out = {}
-    for number, branch in enumerate(CONSTITUENTS):
-        row = np.flatnonzero(kind == number)
-        own, parent = ({name: column[row] for name, column in columns.items()} for columns in (c, leader))
-        counts = np.bincount(event[row], minlength=n_events)
-        bounds = np.concatenate([[0], np.cumsum(counts)])
-        leaves = _track(own, parent) if number == 0 else _tower(own, number == 1)
+    for number, (branch, chosen) in enumerate(zip(CONSTITUENTS, (~(photon | hadron), photon, hadron))):
+        row = np.flatnonzero(chosen)
+        own = {name: c[name][row] for name in (_OF_TOWERS if number else c)}
+        leader = {name: column[row] for name, column in leaders.items()}
+        bounds = np.searchsorted(row, offsets)
+        counts = np.diff(bounds)
+        leaves = _tower(own, number == 1) if number else _track(own, leader)
         if detector is not None and times is not None:
             if number == 0:
-                leaves |= positions.track_leaves(parent, detector)
+                leaves |= positions.track_leaves(leader, detector)
                 times[row] = leaves["TOuter"]
             else:
                 leaves |= positions.tower_leaves(own["eta"], own["phi"], number - 1, detector)
-                times[row] = leaves["T"] = positions.arrival(parent, detector)
+                times[row] = leaves["T"] = positions.arrival(leader, detector)
         uids[row] = leaves["fUniqueID"] = _within(bounds) + 1 + np.repeat(uid, counts)
         leaves["Particle"] = own["origin"]
         leaves["HardEnergyFraction"] = np.ones(len(row), np.float32)
@@ -203,12 +204,13 @@ def _constituents(
     return out, (offsets, uids), times
 
 
-def _leaders(truth: dict[str, np.ndarray], known: np.ndarray, row: np.ndarray) -> dict[str, np.ndarray]:
-    """Columns of the particles that lead constituents [n]: `row` of `truth` where it is `known` [n], else all zero."""
+def _leaders(truth: dict[str, np.ndarray], row: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns of the particles that lead constituents: `row` [n] of `truth`, zeros where that is -1."""
+    none = np.flatnonzero(row < 0)
     out = {}
     for name in positions.LEADER:
-        out[name] = np.zeros(len(known), truth[name].dtype)
-        out[name][known] = truth[name][row]
+        out[name] = truth[name][row] if len(none) < len(row) else np.zeros(len(row))
+        out[name][none] = 0.0
     return out
 
 

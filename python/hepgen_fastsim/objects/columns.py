@@ -108,9 +108,9 @@ class Constituents(Momenta):
     def __len__(self) -> int:
         return len(self.pt)
 
-    def polar(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """pt, eta, phi of some constituents."""
-        return self.pt[rows], self.eta[rows], self.phi[rows]
+    def polar(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """pt, eta, phi, energy of some constituents."""
+        return self.pt[rows], self.eta[rows], self.phi[rows], self.energy[rows]
 
 
 @dataclass
@@ -145,11 +145,11 @@ class Particles(Polar):
         """Rows of particles that are stable or not, and whose PDG code, sign apart, is among `codes` or not."""
         return core().select(self.pdgid, self.status, stable, codes, among)
 
-    def polar(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """pt, eta, phi of some particles."""
-        px, py = self.px[rows], self.py[rows]
+    def polar(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """pt, eta, phi, energy of some particles."""
+        px, py, pz, energy = self.momenta(rows)
         pt = np.sqrt(px**2 + py**2)
-        return pt, eta_of(pt, self.pz[rows]), np.arctan2(py, px)
+        return pt, eta_of(pt, pz), np.arctan2(py, px), energy
 
 
 def eta_of(pt: np.ndarray, pz: np.ndarray) -> np.ndarray:

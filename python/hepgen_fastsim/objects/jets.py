@@ -30,8 +30,7 @@ def contents(jets: JetList, inputs: Constituents | Particles) -> dict[str, np.nd
     ehad_over_eem          energy of neutral hadrons over that of photons; 999.9 without photons
     """
     member, of = jets.members, jets.member_of
-    (*_, energy), charge = inputs.momenta(member), inputs.charge[member]
-    pt, eta, phi = inputs.polar(member)
+    (pt, eta, phi, energy), charge = inputs.polar(member), inputs.charge[member]
     charged = charge != 0
     deta = np.abs(jets.eta[of] - eta)
     dphi = np.abs(jets.phi[of] - phi)

@@ -50,7 +50,7 @@ def taus(gen: Particles, pt_min: float, eta_max: float) -> tuple[np.ndarray, np.
     muons; but not those whose record has a W between that decays so, as in Delphes.
     """
     tau = gen.select((TAU,), stable=False)
-    pt, eta, _ = gen.polar(tau)
+    pt, eta, *_ = gen.polar(tau)
     tau = tau[(pt > pt_min) & (np.abs(eta) <= eta_max)]
     tau = tau[(gen.d1[tau] >= 0) & (gen.d2[tau] >= gen.d1[tau])]
     daughter, of = _daughters(gen, tau)
