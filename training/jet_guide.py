@@ -161,17 +161,20 @@ class Moments:
 class Guide:
     """Compares generated with real jets by their observables, each in units of its spread in ``jets``."""
 
-    def __init__(self, jets: Tensor, mask: Tensor) -> None:
-        """Real jets [B, N, 3] with mask [B, N]: the scale of each observable is taken from them."""
+    def __init__(self, jets: Tensor, mask: Tensor, edges: int = 0) -> None:
+        """Real jets [B, N, 3] with mask [B, N]: the scale of each observable is taken from them; ``edges``: whose
+        moments `polynomials` gives, 4: all flow polynomials of so many edges at most, else the observables' six."""
         found = observables(jets, mask)
         self.mean, self.scale = found.mean(0), found.std(0).clamp(min=1e-6)
-        self.flow_scale = flow_polynomials(jets, mask).std(0).clamp(min=1e-12)  # [35]
+        self.flow_scale = flow_polynomials(jets, mask).std(0).clamp(min=1e-12) if edges == 4 else None  # [35]
         self.moments: Moments | None = None
         ranked = by_rank(jets, mask).unflatten(1, (4, -1))  # [B, 4, N]
         self.rank_scale = ranked.std(0).clamp(min=1e-4)  # [4, N]
 
     def polynomials(self, jets: Tensor, mask: Tensor) -> Tensor:
-        """`flow_polynomials` [B, 35] of jets [B, N, 3] with mask [B, N], in units of their spread."""
+        """Flow polynomials [B, 6 or 35] of jets [B, N, 3] with mask [B, N], in units of their spread."""
+        if self.flow_scale is None:
+            return observables(jets, mask)[:, -6:] / self.scale[-6:]
         return flow_polynomials(jets, mask) / self.flow_scale
 
     def __call__(self, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor], points: int = 256) -> Tensor:
