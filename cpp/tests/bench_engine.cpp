@@ -124,7 +124,7 @@ int main(int argc, char** argv) {
   const int rounds = argc > 3 ? std::atoi(argv[3]) : 20;
   const Sets sets = load(argv[1]);
   const double events = static_cast<double>(sets.view().size());
-  for (const std::int64_t limit : {8192, 32768, 65536}) {
+  for (const std::int64_t limit : {8192, 32768, 65536, 98304}) {
     const Engine engine(model, {.device = "cpu", .batch_items = limit});
     const auto backend = make_backend(model, at::kCPU, Precision::float32);
     const std::vector<NetworkInput> inputs = batches(sets, model.metadata(), limit);

@@ -18,7 +18,7 @@ MODELS = [path for path in sorted(export.MODELS.glob("*.pt")) if path.stem not i
 WAITS = {
     "calo-graph-vae": 6,
     "calo-shower": 8,
-    "delphes": 15,
+    "delphes": 14,
     "epic-gan": 0,
     "event-flow": 0,
     "event-gan": 0,
