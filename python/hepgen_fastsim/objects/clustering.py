@@ -28,7 +28,7 @@ def fastjet() -> Any:
         import fastjet
     except ImportError as error:
         raise Error(
-            "fat jets need the package fastjet; install it with: pip install 'hepgen_fastsim[objects]'."
+            "N-subjettiness needs the package fastjet; install it with: pip install 'hepgen_fastsim[objects]'."
         ) from error
     silence = getattr(fastjet._swig.ClusterSequence, "set_fastjet_banner_stream", None)
     if silence is not None:
