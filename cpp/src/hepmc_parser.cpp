@@ -16,8 +16,9 @@ namespace {
 
 // No event of any generator has as many; a larger count is a damaged line.
 constexpr std::int64_t largest_count = 100'000'000;
-// Rows grow with the lines that were read, not with what an E line promises.
-constexpr std::size_t row_step = 8192;
+// Rows grow with the lines that were read, not with what an E line promises, and by as many as stay in the cache until
+// they are filled: a new row is first set to 0.
+constexpr std::size_t row_step = 1024;
 
 void resize_rows(GenEvents& out, std::size_t n) {
   out.pdgid.resize(n);
@@ -220,8 +221,7 @@ const char* HepMCParser::parse_position(const char* p, Position& position) {
 }
 
 void HepMCParser::grow_rows(GenEvents& out) {
-  const std::size_t promised = base_ + n_ + row_step;
-  resize_rows(out, std::max(promised, std::min(out.pdgid.capacity(), promised + promised / 2)));
+  resize_rows(out, base_ + n_ + row_step);
 }
 
 float HepMCParser::charge(std::int64_t pdgid) {

@@ -16,7 +16,7 @@ import numpy as np
 from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.cards.card import GenJets
 from hepgen_fastsim.errors import Error
-from hepgen_fastsim.objects.columns import Polar
+from hepgen_fastsim.objects.columns import Polar, over
 
 __all__ = ["JetList", "cluster", "fastjet", "none"]
 
@@ -86,7 +86,7 @@ class JetList(Polar):
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Sum over each jet's members of `values` [n_members]: [n_jets]."""
-        return np.bincount(self.member_of, weights=values, minlength=len(self))
+        return over(np.add, values.astype(np.float64, copy=False), self.bounds)
 
 
 def none(n_events: int) -> JetList:

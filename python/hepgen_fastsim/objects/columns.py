@@ -17,7 +17,7 @@ from hepgen_fastsim.errors import InputError
 from hepgen_fastsim.events import GenColumns, columns_of, plain
 from hepgen_fastsim.helix import cos_sin
 
-__all__ = ["Constituents", "Momenta", "Particles", "Polar", "constituents", "owners", "particles", "ranges"]
+__all__ = ["Constituents", "Momenta", "Particles", "Polar", "constituents", "over", "owners", "particles", "ranges"]
 
 PHOTON, NEUTRAL_HADRON, GLUON = 22, 130, 21
 QUARKS = (1, 2, 3, 4, 5)
@@ -35,6 +35,15 @@ def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     total = int(counts.sum())
     first = np.cumsum(counts) - counts
     return np.arange(total) + np.repeat(starts - first, counts)
+
+
+def over(operation: np.ufunc, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """`operation` (np.add, np.maximum) over the values [offsets[-1]] of each list: [n_lists], 0 for empty lists."""
+    filled = np.flatnonzero(offsets[1:] > offsets[:-1])
+    out = np.zeros(len(offsets) - 1, values.dtype)
+    if len(filled):
+        out[filled] = operation.reduceat(values, offsets[filled])
+    return out
 
 
 class _Batch:
@@ -289,12 +298,10 @@ def _particle_counts(
 ) -> np.ndarray:
     """GEN particles per event: the record's, else as many as the origins say."""
     largest = origin
-    of = owners(offsets)
     if content is not None and "contributors" in content.fields:
         deepest = ak.max(ak.Array(content["contributors"]), axis=-1)
         largest = np.maximum(origin, ak.to_numpy(ak.fill_none(deepest, -1)))
-    needed = np.zeros(len(offsets) - 1, np.int64)
-    np.maximum.at(needed, of, largest + 1)
+    needed = over(np.maximum, largest + 1, offsets)
     if gen is None:
         return needed
     counts = np.diff(gen.offsets)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hepgen_fastsim.objects.clustering import JetList
-from hepgen_fastsim.objects.columns import NEUTRAL_HADRON, PHOTON, Constituents, Particles, ranges
+from hepgen_fastsim.objects.columns import NEUTRAL_HADRON, PHOTON, Constituents, Particles, over, ranges
 
 __all__ = ["NO_ECAL", "contents", "lists", "momentum", "particle_lists"]
 
@@ -58,8 +58,7 @@ def contents(jets: JetList, inputs: Constituents | Particles) -> dict[str, np.nd
 
 
 def _running_maximum(jets: JetList, values: np.ndarray) -> np.ndarray:
-    largest = np.zeros(len(jets))
-    np.maximum.at(largest, jets.member_of, values)
+    largest = over(np.maximum, values, jets.bounds)
     if len(jets) == 0:
         return largest
     table = np.zeros((len(jets.offsets) - 1, int(jets.rank.max()) + 1))
@@ -80,8 +79,8 @@ def particle_lists(jets: JetList, by_constituent: Mapping[str, np.ndarray]) -> t
     count = by_constituent["count"][jets.members]
     row = by_constituent["row"][ranges(by_constituent["start"][jets.members], count)]
     of = np.repeat(jets.member_of, count)
-    order = np.lexsort((row, of))
-    row, of = row[order], of[order]
+    first = of * (row.max(initial=0) + 1)  # `of` ascends: sorted, each jet's rows stay where they are
+    row = np.sort(first + row) - first
     new = np.ones(len(row), bool)
     new[1:] = (row[1:] != row[:-1]) | (of[1:] != of[:-1])
     return row[new], of[new]

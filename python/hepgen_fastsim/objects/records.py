@@ -14,7 +14,7 @@ from vector.backends.awkward import behavior as vector_behavior
 
 from hepgen_fastsim.cards import Card
 from hepgen_fastsim.objects.clustering import JetList, cluster, none
-from hepgen_fastsim.objects.columns import Constituents, Momenta, Particles, eta_of, ranges
+from hepgen_fastsim.objects.columns import Constituents, Momenta, Particles, eta_of, over, ranges
 from hepgen_fastsim.objects.grooming import N_AXES, groom, nsubjettiness
 from hepgen_fastsim.objects.jets import contents, momentum, particle_lists
 from hepgen_fastsim.objects.leptons import Candidates
@@ -123,11 +123,7 @@ class Builder:
 
 def _missing(momenta: Momenta) -> Content:
     """Minus the sum of momenta of each event: records of pt [GeV], eta, phi."""
-    n_events = len(momenta.offsets) - 1
-    px, py, pz = (
-        -np.bincount(momenta.event, weights=column, minlength=n_events)
-        for column in (momenta.px, momenta.py, momenta.pz)
-    )
+    px, py, pz = (-over(np.add, column, momenta.offsets) for column in (momenta.px, momenta.py, momenta.pz))
     pt = np.hypot(px, py)
     values = {"pt": pt, "eta": eta_of(pt, pz), "phi": np.where(pt > 0, np.arctan2(py, px), 0.0)}
     return _record({name: value.astype(np.float32) for name, value in values.items()}, "Momentum3D")
