@@ -31,7 +31,12 @@ def tops(n: int, kick: float = 0.0, initial=None, seed: int = 1):
     p = TopPairs().double().decode(torch.randn(n, 16, dtype=torch.float64, generator=generator))[:, :, :3]
     p = p + kick * torch.randn(p.shape, dtype=torch.float64, generator=generator)
     p[:, 0, :2] += 3 * kick
-    return p.numpy(), hard_process(np.tile(CODES, (n, 1)), p.numpy(), np.tile(MASSES, (n, 1)), initial)
+    return p.numpy(), process(p.numpy(), initial)
+
+
+def process(p: np.ndarray, initial=None):
+    """Records of top pairs of momenta p [n, 6, 3]."""
+    return hard_process(np.tile(CODES, (len(p), 1)), p, np.tile(MASSES, (len(p), 1)), initial)
 
 
 def mass2(p: np.ndarray) -> np.ndarray:
@@ -158,8 +163,10 @@ def test_pythia_showers_the_file(tmp_path):
 
 @pytest.mark.slow
 def test_pythia_showers_many_events(tmp_path):
-    n = 3000
-    _, found = tops(n, kick=3.0)
+    p = np.concatenate(
+        [tops(300, kick=3.0, seed=seed)[0] for seed in range(10)]
+    )  # seeds whose pairs the beams can make
+    n, found = len(p), process(p)
     with PartonWriter(tmp_path / "tops.lhe.gz", cross_section=(471.0, 0.5)) as out:
         out.write(found)
     assert shower(tmp_path / "tops.lhe.gz", n) >= 0.999 * n
