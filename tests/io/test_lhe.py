@@ -163,9 +163,8 @@ def test_pythia_showers_the_file(tmp_path):
 
 @pytest.mark.slow
 def test_pythia_showers_many_events(tmp_path):
-    p = np.concatenate(
-        [tops(300, kick=3.0, seed=seed)[0] for seed in range(10)]
-    )  # seeds whose pairs the beams can make
+    # seeds whose pairs the beams can make
+    p = np.concatenate([tops(300, kick=3.0, seed=seed)[0] for seed in range(10)])
     n, found = len(p), process(p)
     with PartonWriter(tmp_path / "tops.lhe.gz", cross_section=(471.0, 0.5)) as out:
         out.write(found)
