@@ -49,10 +49,10 @@ class JetGanConfig(AdversarialConfig):
     moments: float = field(
         default=0.0, metadata={"help": "weight, within the guide, of first and second moments over many steps"}
     )
-    edges: int = field(
+    all_moments: int = field(
         default=0,
         metadata={
-            "help": "4: moments of all flow polynomials of so many edges, for a slow end of a training; 0: of six"
+            "help": "1: moments of all 35 flow polynomials of up to four edges, for a slow end of a training; 0: of six"
         },
     )
     floor: float = field(default=1.3e-4, metadata={"help": "lowest pt_rel of a generated constituent"})
@@ -228,7 +228,7 @@ class JetGanTask(AdversarialTask):
 
     def make_guide(self, jets: Tensor, mask: Tensor) -> None:
         """Set up the guide with all training jets [B, N, 3] and their mask [B, N], if there is to be one."""
-        self.guide = Guide(jets[:1000], mask[:1000], self.config.edges) if self.config.guide > 0 else None
+        self.guide = Guide(jets[:1000], mask[:1000], bool(self.config.all_moments)) if self.config.guide > 0 else None
         if self.guide is not None and self.config.moments > 0:
             parts = zip(jets.split(2000), mask.split(2000))
             self.guide.moments = Moments(torch.cat([self.guide.polynomials(*part) for part in parts]))

@@ -161,12 +161,12 @@ class Moments:
 class Guide:
     """Compares generated with real jets by their observables, each in units of its spread in ``jets``."""
 
-    def __init__(self, jets: Tensor, mask: Tensor, edges: int = 0) -> None:
-        """Real jets [B, N, 3] with mask [B, N]: the scale of each observable is taken from them; ``edges``: whose
-        moments `polynomials` gives, 4: all flow polynomials of so many edges at most, else the observables' six."""
+    def __init__(self, jets: Tensor, mask: Tensor, all_moments: bool = False) -> None:
+        """Real jets [B, N, 3] with mask [B, N]: the scale of each observable is taken from them. ``all_moments``:
+        `polynomials` are those of `flow_polynomials`, else the six among the observables."""
         found = observables(jets, mask)
         self.mean, self.scale = found.mean(0), found.std(0).clamp(min=1e-6)
-        self.flow_scale = flow_polynomials(jets, mask).std(0).clamp(min=1e-12) if edges == 4 else None  # [35]
+        self.flow_scale = flow_polynomials(jets, mask).std(0).clamp(min=1e-12) if all_moments else None  # [35]
         self.moments: Moments | None = None
         ranked = by_rank(jets, mask).unflatten(1, (4, -1))  # [B, 4, N]
         self.rank_scale = ranked.std(0).clamp(min=1e-4)  # [4, N]

@@ -9,47 +9,38 @@ namespace hf = hepgen_fastsim;
 
 namespace {
 
-template <typename... Parameters>
-py::tuple run(hf::Groomed (*groom)(const hf::MomentumView&, Parameters...), const Array<double>& px,
-              const Array<double>& py, const Array<double>& pz, const Array<double>& energy,
+/// Defines `groom` for constituents jet by jet, with the parameters of these names.
+template <typename... Parameters, typename... Names>
+void define(py::module_& m, const char* name, hf::Groomed (*groom)(const hf::MomentumView&, Parameters...),
+            const char* doc, Names... names) {
+  m.def(
+      name,
+      [groom](const Array<double>& px, const Array<double>& py, const Array<double>& pz, const Array<double>& energy,
               const Array<std::int64_t>& offsets, Parameters... parameters) {
-  hf::Groomed out;
-  {
-    const py::gil_scoped_release release;
-    out = groom({as_span(px), as_span(py), as_span(pz), as_span(energy), as_span(offsets)}, parameters...);
-  }
-  const auto n = static_cast<py::ssize_t>(out.n_subjets.size());
-  py::array_t<double> momenta({n, static_cast<py::ssize_t>(hf::Groomed::slots), py::ssize_t{4}});
-  std::copy_n(out.momenta.empty() ? nullptr : out.momenta.front().data(), momenta.size(), momenta.mutable_data());
-  return py::make_tuple(momenta, as_numpy(std::move(out.n_subjets)));
+        hf::Groomed out;
+        {
+          const py::gil_scoped_release release;
+          out = groom({as_span(px), as_span(py), as_span(pz), as_span(energy), as_span(offsets)}, parameters...);
+        }
+        const auto n = static_cast<py::ssize_t>(out.n_subjets.size());
+        py::array_t<double> momenta({n, static_cast<py::ssize_t>(hf::Groomed::slots), py::ssize_t{4}});
+        std::copy_n(out.momenta.empty() ? nullptr : out.momenta.front().data(), momenta.size(), momenta.mutable_data());
+        return py::make_tuple(momenta, as_numpy(std::move(out.n_subjets)));
+      },
+      py::arg("px"), py::arg("py"), py::arg("pz"), py::arg("energy"), py::arg("offsets"), py::arg(names)..., doc);
 }
 
 }  // namespace
 
 void bind_grooming(py::module_& m) {
-  m.def(
-      "trim",
-      [](const Array<double>& px, const Array<double>& py, const Array<double>& pz, const Array<double>& energy,
-         const Array<std::int64_t>& offsets, double radius,
-         double pt_fraction) { return run(hf::trim, px, py, pz, energy, offsets, radius, pt_fraction); },
-      py::arg("px"), py::arg("py"), py::arg("pz"), py::arg("energy"), py::arg("offsets"), py::arg("radius"),
-      py::arg("pt_fraction"),
-      "Trimmed jets: momenta (px, py, pz, energy) of each and of its four hardest subjets, float64 [n_jets, 5, 4] GeV, "
-      "zeros where there are fewer, and the number of subjets, int32 [n_jets].\n\n"
-      "px, py, pz, energy: constituents, jet by jet; offsets: int64 [n_jets + 1].");
-  m.def(
-      "prune",
-      [](const Array<double>& px, const Array<double>& py, const Array<double>& pz, const Array<double>& energy,
-         const Array<std::int64_t>& offsets, double radius, double z_cut,
-         double r_cut) { return run(hf::prune, px, py, pz, energy, offsets, radius, z_cut, r_cut); },
-      py::arg("px"), py::arg("py"), py::arg("pz"), py::arg("energy"), py::arg("offsets"), py::arg("radius"),
-      py::arg("z_cut"), py::arg("r_cut"), "Pruned jets, as those of `trim`; the subjets are the last two branches.");
-  m.def(
-      "soft_drop",
-      [](const Array<double>& px, const Array<double>& py, const Array<double>& pz, const Array<double>& energy,
-         const Array<std::int64_t>& offsets, double radius, double z_cut,
-         double beta) { return run(hf::soft_drop, px, py, pz, energy, offsets, radius, z_cut, beta); },
-      py::arg("px"), py::arg("py"), py::arg("pz"), py::arg("energy"), py::arg("offsets"), py::arg("radius"),
-      py::arg("z_cut"), py::arg("beta"),
-      "Soft-dropped jets, as those of `trim`; the subjets are the two branches that pass.");
+  define(m, "trim", hf::trim,
+         "Trimmed jets: momenta (px, py, pz, energy) of each and of its four hardest subjets, float64 [n_jets, 5, 4] "
+         "GeV, zeros where there are fewer, and the number of subjets, int32 [n_jets].\n\n"
+         "px, py, pz, energy: constituents, jet by jet; offsets: int64 [n_jets + 1].",
+         "radius", "pt_fraction");
+  define(m, "prune", hf::prune, "Pruned jets, as those of `trim`; the subjets are the last two branches.", "radius",
+         "z_cut", "r_cut");
+  define(m, "soft_drop", hf::soft_drop,
+         "Soft-dropped jets, as those of `trim`; the subjets are the two branches that pass.", "radius", "z_cut",
+         "beta");
 }

@@ -5,22 +5,11 @@
 
 #include "hepgen_fastsim/error.hpp"
 #include "hepgen_fastsim/grooming.hpp"
+#include "momentum_lists.hpp"
 
 using namespace hepgen_fastsim;
 
 namespace {
-
-struct Lists {
-  std::vector<double> px, py, pz, energy;
-  std::vector<std::int64_t> offsets{0};
-
-  void add(double pt, double y, double phi) {
-    px.push_back(pt * std::cos(phi)), py.push_back(pt * std::sin(phi));
-    pz.push_back(pt * std::sinh(y)), energy.push_back(pt * std::cosh(y));
-  }
-  void end() { offsets.push_back(static_cast<std::int64_t>(px.size())); }
-  MomentumView view() const { return {px, py, pz, energy, offsets}; }
-};
 
 double pt(const std::array<double, 4>& p) {
   return std::hypot(p[0], p[1]);
@@ -29,7 +18,7 @@ double pt(const std::array<double, 4>& p) {
 }  // namespace
 
 TEST_CASE("grooming leaves out what is soft and wide") {
-  Lists jets;
+  MomentumLists jets;
   for (const double phi : {0.2, -0.2}) jets.add(150, 0, phi);
   jets.add(2, 0.5, 0), jets.end();    // two prongs and a soft particle
   jets.add(300, 1, 3.1), jets.end();  // one particle
@@ -57,7 +46,7 @@ TEST_CASE("grooming leaves out what is soft and wide") {
 }
 
 TEST_CASE("grooming refuses lists that do not fit") {
-  Lists jets;
+  MomentumLists jets;
   jets.add(10, 0, 0);
   jets.offsets = {0, 2};
   CHECK_THROWS_AS(soft_drop(jets.view(), 0.8, 0.1, 0), InputError);

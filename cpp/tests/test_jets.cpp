@@ -8,27 +8,16 @@
 
 #include "hepgen_fastsim/error.hpp"
 #include "hepgen_fastsim/jets.hpp"
+#include "momentum_lists.hpp"
 
 using namespace hepgen_fastsim;
 
 namespace {
 
-struct Event {
-  std::vector<double> px, py, pz, energy;
-  std::vector<std::int64_t> offsets{0};
-
-  void add(double pt, double y, double phi) {
-    px.push_back(pt * std::cos(phi)), py.push_back(pt * std::sin(phi));
-    pz.push_back(pt * std::sinh(y)), energy.push_back(pt * std::cosh(y));
-  }
-  void end() { offsets.push_back(static_cast<std::int64_t>(px.size())); }
-  MomentumView view() const { return {px, py, pz, energy, offsets}; }
-};
-
 using Set = std::vector<std::int64_t>;
 
 /// Sets of members, by all pairs at every step: the definition itself.
-std::vector<Set> plain(const Event& e, JetFinder::Config config) {
+std::vector<Set> plain(const MomentumLists& e, JetFinder::Config config) {
   struct Jet {
     double px, py, pz, energy;
     Set members;
@@ -89,7 +78,7 @@ TEST_CASE("jets are those of the definition") {
   for (const JetAlgorithm algorithm : {JetAlgorithm::antikt, JetAlgorithm::cambridge, JetAlgorithm::kt}) {
     for (const double radius : {0.05, 0.4, 1.0, 2.5, 4.0}) {
       for (int trial = 0; trial < 4; ++trial) {
-        Event e;
+        MomentumLists e;
         for (int jet = 0; jet < 6; ++jet) {
           const double y = 6 * uniform(random) - 3, phi = 2 * std::numbers::pi * uniform(random);
           for (int i = 0; i < 12; ++i) {
@@ -107,7 +96,7 @@ TEST_CASE("jets are those of the definition") {
 }
 
 TEST_CASE("a jet is the sum of its members, and events do not see each other") {
-  Event e;
+  MomentumLists e;
   e.add(10, 0.1, 0.0), e.add(5, 0.2, 6.2), e.add(3, 2.0, 3.0);  // the first two are neighbours across phi = 0
   e.end();
   e.end();
@@ -123,7 +112,7 @@ TEST_CASE("a jet is the sum of its members, and events do not see each other") {
 }
 
 TEST_CASE("particles along the beam and without momentum make no jets") {
-  Event e;
+  MomentumLists e;
   for (const double pz : {4000.0, -4000.0, 0.0}) {
     e.px.push_back(0), e.py.push_back(0), e.pz.push_back(pz), e.energy.push_back(std::abs(pz));
   }
@@ -136,7 +125,7 @@ TEST_CASE("particles along the beam and without momentum make no jets") {
 TEST_CASE("jet finders refuse what makes no sense") {
   CHECK_THROWS_AS(JetFinder({.radius = 0}), Error);
   CHECK_THROWS_AS(JetFinder({.pt_min = -1}), Error);
-  Event e;
+  MomentumLists e;
   e.add(1, 0, 0);
   e.end();
   e.px[0] = std::nan("");

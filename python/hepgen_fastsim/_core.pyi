@@ -312,7 +312,7 @@ def prune(
     radius: typing.SupportsFloat | typing.SupportsIndex,
     z_cut: typing.SupportsFloat | typing.SupportsIndex,
     r_cut: typing.SupportsFloat | typing.SupportsIndex,
-) -> tuple:
+) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.ndarray]:
     """
     Pruned jets, as those of `trim`; the subjets are the last two branches.
     """
@@ -342,7 +342,7 @@ def soft_drop(
     radius: typing.SupportsFloat | typing.SupportsIndex,
     z_cut: typing.SupportsFloat | typing.SupportsIndex,
     beta: typing.SupportsFloat | typing.SupportsIndex,
-) -> tuple:
+) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.ndarray]:
     """
     Soft-dropped jets, as those of `trim`; the subjets are the two branches that pass.
     """
@@ -356,7 +356,7 @@ def trim(
     offsets: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
     radius: typing.SupportsFloat | typing.SupportsIndex,
     pt_fraction: typing.SupportsFloat | typing.SupportsIndex,
-) -> tuple:
+) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.ndarray]:
     """
     Trimmed jets: momenta (px, py, pz, energy) of each and of its four hardest subjets, float64 [n_jets, 5, 4] GeV, zeros where there are fewer, and the number of subjets, int32 [n_jets].
 

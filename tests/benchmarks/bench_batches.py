@@ -59,7 +59,7 @@ def observables(reco: ak.Array) -> dict[str, np.ndarray]:
 
 
 def batches(gen: ak.Array) -> None:
-    sizes = (8192, 16384, 32768, 65536, 131072)
+    sizes = (16384, 32768, 65536, 98304, 131072, 262144)
     sims = {str(size): hf.FastSim(device="cpu", batch_items=size) for size in sizes}
     found = in_turn({name: lambda sim=sim: sim(gen) for name, sim in sims.items()})
     print(

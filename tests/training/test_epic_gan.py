@@ -295,7 +295,7 @@ def test_latents_and_the_guide_in_training(tmp_path, capsys):
     data, out = str(write(tmp_path / "jets.parquet")), tmp_path / "toy.pt"
     given = ["epic-gan", "--data", data, "--val", data, "--out", str(out), "--name", "toy", "--epochs", "1"]
     given += ["--batch", "16", "--share", "0.16", "--hidden", "8", "--layers", "2", "--judge_layers", "0"]
-    train.main([*given, "--judged", "40", "--guide", "1", "--calibrate", "1", "--moments", "1", "--edges", "4"])
+    train.main([*given, "--judged", "40", "--guide", "1", "--calibrate", "1", "--moments", "1", "--all_moments", "1"])
     assert {"calibrated", "uncalibrated"} <= set(read_metadata(out)["metrics"]["validation_report"])
     history = torch.load(tmp_path / "toy.pt.checkpoint", weights_only=True)["history"]
     assert math.isfinite(history[0]["guide"])

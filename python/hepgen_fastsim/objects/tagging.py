@@ -14,14 +14,13 @@ from hepgen_fastsim.objects.draws import JETS, Draws
 
 __all__ = ["flavor", "has_partons", "tags", "taus"]
 
-TAU, _BLOCK = 15, 1 << 12
+TAU = 15
+_BLOCK = 1 << 12  # particles looked at in one go
 
 
 def has_partons(gen: Particles) -> bool:
     """Whether the record has quarks (but top) or gluons, without which flavours cannot be known."""
-    blocks = (
-        slice(start, start + _BLOCK) for start in range(0, len(gen.pdgid), _BLOCK)
-    )  # most often the first has some
+    blocks = (slice(start, start + _BLOCK) for start in range(0, len(gen.pdgid), _BLOCK))  # the first has some, mostly
     return any(len(core().select(gen.pdgid[b], gen.status[b], False, (*QUARKS, GLUON))) for b in blocks)
 
 
