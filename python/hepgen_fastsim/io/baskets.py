@@ -71,10 +71,10 @@ class Baskets:
 
     def extend(self, columns: Mapping[str, tuple[np.ndarray, np.ndarray | None]]) -> None:
         """Append entries: branch -> (numbers [n], None), or (numbers of all lists, offsets int64 [n_entries + 1])."""
-        sizes, places = [], []
+        sizes, places, time = [], [], _now()
         for datum in self._branches:
             values, offsets = columns[datum["fName"]]
-            size, place = self._write(datum, values, offsets)
+            size, place = self._write(datum, values, offsets, time)
             sizes.append(size)
             places.append(place)
             if datum["kind"] == "counter" and len(values):
@@ -83,7 +83,9 @@ class Baskets:
         self._places.append(places)
         self._entries.append(self._entries[-1] + len(columns[self._branches[0]["fName"]][0]))
 
-    def _write(self, datum: dict[str, Any], values: np.ndarray, offsets: np.ndarray | None) -> tuple[int, int]:
+    def _write(
+        self, datum: dict[str, Any], values: np.ndarray, offsets: np.ndarray | None, time: int
+    ) -> tuple[int, int]:
         """Write one basket: its size in the file and its place."""
         kind, name = datum["dtype"], datum["fName"].encode()
         title = self._tree._name.encode()
@@ -108,7 +110,7 @@ class Baskets:
         packed = compress(raw, compression)
         size = key_size + len(packed)
         place = self._tree._freesegments.allocate(size)
-        key = _KEY.pack(size, 1004, raw_size, _now(), key_size, 0, place, self._tree._directory.key.location)
+        key = _KEY.pack(size, 1004, raw_size, time, key_size, 0, place, self._tree._directory.key.location)
         key += names + _BASKET.pack(3, 32000, what, n_entries, last) + b"\x00"
         if packed is raw:  # the key goes before it, and the whole to the file as it is
             buffer[_DATA - key_size : _DATA] = np.frombuffer(key, np.uint8)

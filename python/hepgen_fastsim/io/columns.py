@@ -155,7 +155,7 @@ def _particle(c: dict[str, np.ndarray], offsets: np.ndarray) -> dict[str, Any]:
     out: dict[str, Any] = {leaf: c[column] for column, leaf in PARTICLE_LEAVES.items()}
     out |= core().momentum_leaves(c["px"], c["py"], c["pz"], c["mass"])
     out["Charge"] = np.rint(c["charge"])
-    out["T"] = c["vt"] / C_LIGHT
+    out["T"] = np.divide(c["vt"], C_LIGHT, out=np.empty(len(c["vt"]), np.float32), casting="same_kind")
     out["fUniqueID"] = _within(offsets) + 1
     return out
 
@@ -176,13 +176,13 @@ def _constituents(
     photon, hadron = c["pdgid"] == PHOTON, c["pdgid"] == NEUTRAL_HADRON
     uid = np.diff(gen_offsets)  # identifiers given so far, per event
     uids = np.zeros(len(event), np.int64)
-    leaders = _leaders(truth, np.where(c["origin"] < 0, -1, gen_offsets[event] + c["origin"]))
+    leading = np.where(c["origin"] < 0, -1, gen_offsets[event] + c["origin"])
     times = None if detector is None else np.zeros(len(event), np.float32)
     out = {}
     for number, (branch, chosen) in enumerate(zip(CONSTITUENTS, (~(photon | hadron), photon, hadron))):
         row = np.flatnonzero(chosen)
         own = {name: c[name][row] for name in (_OF_TOWERS if number else c)}
-        leader = {name: column[row] for name, column in leaders.items()}
+        leader = _leaders(truth, leading[row])
         bounds = np.searchsorted(row, offsets)
         counts = np.diff(bounds)
         leaves = _tower(own, number == 1) if number else _track(own, leader)

@@ -16,7 +16,7 @@ import numpy as np
 from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.cards.card import GenJets
 from hepgen_fastsim.errors import Error
-from hepgen_fastsim.objects.columns import Polar, over
+from hepgen_fastsim.objects.columns import Polar, over, ranges
 
 __all__ = ["JetList", "cluster", "fastjet", "none"]
 
@@ -76,13 +76,15 @@ class JetList(Polar):
         px, py, pz, energy = (column * factor for column in (self.px, self.py, self.pz, self.energy))
         return JetList(px, py, pz, energy, self.offsets, self.members, self.member_of)
 
-    def __getitem__(self, keep: np.ndarray) -> JetList:
-        """Those jets alone (bool [n_jets])."""
-        place = np.cumsum(keep) - 1
-        kept = keep[self.member_of]
-        offsets = np.concatenate([[0], np.cumsum(keep)])[self.offsets]
-        px, py, pz, energy = (column[keep] for column in (self.px, self.py, self.pz, self.energy))
-        return JetList(px, py, pz, energy, offsets, self.members[kept], place[self.member_of[kept]])
+    def __getitem__(self, rows: np.ndarray) -> JetList:
+        """Those jets alone (bool [n_jets]), or in that order (int64 [n], event by event)."""
+        if rows.dtype == bool:
+            rows = np.flatnonzero(rows)
+        counts = np.diff(self.bounds)[rows]
+        px, py, pz, energy = (column[rows] for column in (self.px, self.py, self.pz, self.energy))
+        offsets = np.searchsorted(self.event[rows], np.arange(len(self.offsets)))
+        members = self.members[ranges(self.bounds[rows], counts)]
+        return JetList(px, py, pz, energy, offsets, members, np.repeat(np.arange(len(rows)), counts))
 
     def sums(self, values: np.ndarray) -> np.ndarray:
         """Sum over each jet's members of `values` [n_members]: [n_jets]."""

@@ -43,8 +43,8 @@ class Builder:
 
     def jets(self, jets: JetList, leaves: dict[str, np.ndarray]) -> Content:
         order = np.lexsort((-jets.pt, jets.event))  # the energy scale may have changed it
-        record = ak.Array(_record(self._columns(jets, leaves)))[order]
-        return ListOffsetArray(Index64(jets.offsets), ak.to_packed(record, highlevel=False))
+        leaves = {name: leaf[order] for name, leaf in leaves.items()}
+        return _ragged(self._columns(jets[order], leaves), jets.offsets)
 
     def fatjets(self) -> Content:
         c, definition = self.c, self.card.fatjets
