@@ -28,6 +28,7 @@ from training.networks.mp_gan import MpDiscriminator, MpGenerator
 from training.task import columns
 
 CONDITIONS = ("jet_pt", "jet_eta")
+BATCH_ITEMS = 300  #: constituents in a call on a CPU: messages of all pairs of ten jets, which stay in the cache
 
 
 @dataclass
@@ -224,4 +225,4 @@ class MpGanTask(JetGanTask):
         ranges = {name: [lowest[i], highest[i]] for i, name in enumerate(names)}
         units = {"jet_pt": "GeV", "jet_eta": ""}
         condition = [{**column, "missing": MISSING} for column in columns(*((name, units[name]) for name in names))]
-        return self.describe(condition, ranges, "quadratic")
+        return self.describe(condition, ranges, "quadratic") | {"batch_items": BATCH_ITEMS}

@@ -111,7 +111,8 @@ def bench(name: str, folder: Path, n_items: int, n_jets: int | None, batch: int 
     path = find_model(name).path
     metadata = find_model(name).metadata()
     model = torch.jit.load(str(path)).eval()
-    drawn = engine_time(path, metadata, 2000)
+    linear = metadata["cost"] == "linear"  # others need memory, too, for all pairs of a jet
+    drawn = engine_time(path, metadata, 2000 if linear else max(4, n_items // 100), batch)
     print(f"\n## {name} ({metadata['cost']})\n\nmultiplicity as drawn: {1e6 * drawn:.1f} µs/jet\n")
     print("| N | " + " | ".join(map(str, SIZES)) + " |\n|" + "---|" * (len(SIZES) + 1))
     times = []
@@ -144,7 +145,7 @@ def bench(name: str, folder: Path, n_items: int, n_jets: int | None, batch: int 
     shown = ", ".join(f"{what} {1e6 * t / n:.1f} µs/jet ({t / found['engine']:.2f} times)" for what, t in found.items())
     print(f"\nN = {size}, {n} jets in one batch, in turn: {shown}")
 
-    if len(times) == len(SIZES):  # jets of any size
+    if linear and len(times) == len(SIZES):  # jets of any size
         counts = torch.from_numpy(
             np.random.default_rng(1).lognormal(np.log(60), 0.5, 1000).clip(5, 150).astype(np.int64)
         )

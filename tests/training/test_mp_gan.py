@@ -199,6 +199,7 @@ def test_two_steps_of_every_variant(tmp_path, options):
     train.main(arguments(tmp_path, **options))
     metadata = read_metadata(tmp_path / "toy.pt")
     assert metadata["cost"] == "quadratic"
+    assert 0 < metadata["batch_items"] < 1000  # not as many as of networks whose time is linear
     assert [c["name"] for c in metadata["condition"]] == ["jet_pt", "jet_eta"][: options.get("condition", 0)]
     checkpoint = torch.load(tmp_path / "toy.pt.checkpoint", weights_only=True)
     assert all(math.isfinite(value) for value in checkpoint["history"][0].values())
