@@ -7,7 +7,7 @@
 #include <numbers>
 #include <numeric>
 
-#include "hepgen_fastsim/error.hpp"
+#include "momentum_check.hpp"
 
 namespace hepgen_fastsim {
 namespace {
@@ -135,13 +135,8 @@ Momentum sum(const Momenta& parts) {
 
 /// The constituents of each jet.
 std::vector<Momenta> constituents(const MomentumView& jets) {
+  check_momenta(jets, "grooming");
   const auto& offsets = jets.offsets;
-  const std::size_t n = jets.px.size();
-  if (jets.py.size() != n || jets.pz.size() != n || jets.energy.size() != n || offsets.empty() ||
-      offsets.front() != 0 || offsets.back() != static_cast<std::int64_t>(n) ||
-      !std::is_sorted(offsets.begin(), offsets.end())) {
-    throw InputError("grooming: offsets should begin with 0, never decrease, and end with the length of all columns");
-  }
   std::vector<Momenta> out(offsets.size() - 1);
   for (std::size_t k = 0; k < out.size(); ++k) {
     for (auto i = static_cast<std::size_t>(offsets[k]); i < static_cast<std::size_t>(offsets[k + 1]); ++i) {

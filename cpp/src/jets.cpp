@@ -21,6 +21,7 @@
 
 #include "hepgen_fastsim/error.hpp"
 #include "kinematics.hpp"
+#include "momentum_check.hpp"
 
 namespace hepgen_fastsim {
 namespace {
@@ -162,22 +163,7 @@ JetFinder::JetFinder(Config config) : config_(config) {
 }
 
 Jets JetFinder::operator()(const MomentumView& particles) const {
-  const auto& offsets = particles.offsets;
-  if (offsets.empty() || offsets.front() != 0 || !std::is_sorted(offsets.begin(), offsets.end())) {
-    throw InputError("JetFinder: offsets should begin with 0 and never decrease");
-  }
-  const auto n = static_cast<std::size_t>(offsets.back());
-  for (const auto& column : {particles.px, particles.py, particles.pz, particles.energy}) {
-    if (column.size() != n) {
-      throw InputError("JetFinder: the offsets count " + std::to_string(n) + " particles, but a column has " +
-                       std::to_string(column.size()));
-    }
-    const auto odd = std::find_if(column.begin(), column.end(), [](double x) { return !std::isfinite(x); });
-    if (odd != column.end()) {
-      throw InputError("JetFinder: the momentum of particle " + std::to_string(odd - column.begin()) +
-                       " is not finite");
-    }
-  }
+  check_momenta(particles, "JetFinder");
   Jets out;
   HEPGEN_WIDEST(cluster)(config_, particles, angles(particles), out);
   return out;

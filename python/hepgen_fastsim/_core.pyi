@@ -27,6 +27,7 @@ __all__: list[str] = [
     "last_within",
     "momentum_leaves",
     "normal_noise",
+    "nsubjettiness",
     "pdg_charge",
     "pdg_mass",
     "philox4x32",
@@ -283,6 +284,22 @@ def normal_noise(
     N(0, 1) noise keyed on (seed, stream, event, slot, channel).
 
     event, slot: uint32 [n]. Returns float32 [n, channels]. Philox4x32-10 and Box-Muller.
+    """
+
+def nsubjettiness(
+    px: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    py: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    pz: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    energy: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    offsets: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    radius: typing.SupportsFloat | typing.SupportsIndex,
+    beta: typing.SupportsFloat | typing.SupportsIndex,
+    axes: str,
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    N-subjettiness tau_1 to tau_5 of each jet, float64 [n_jets, 5].
+
+    px, py, pz, energy: constituents in GeV, jet by jet; offsets: int64 [n_jets + 1]; radius and beta: those of the measure; axes: 'kt', 'onepass_kt', 'wta_kt' or 'onepass_wta_kt'.
     """
 
 def pdg_charge(pdgid: typing.Annotated[numpy.typing.ArrayLike, numpy.int64]) -> numpy.ndarray:

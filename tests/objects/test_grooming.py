@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hepgen_fastsim import reconstruct
 from hepgen_fastsim._core_loader import core
-from hepgen_fastsim.errors import InputError
+from hepgen_fastsim.cards.card import AXES
+from hepgen_fastsim.errors import Error, InputError
 from small_events import make_reco
 
 TWO_PRONGS = [(130, 150.0, 0.0, 0.2), (130, 150.0, 0.0, -0.2), (22, 2.0, 0.5, 0.0)]
@@ -95,7 +96,8 @@ def _fastjets(momenta):
     yield jet, pieces
 
 
-def test_groomed_jets_are_fastjets():
+def _random_jets():
+    """62 jets of 1 to 90 particles, some of them massive: momenta [n, 4] (px, py, pz, energy), offsets [63]."""
     rng = np.random.default_rng(11)
     sizes = np.append(rng.integers(1, 90, 60), [1, 2])
     offsets = np.concatenate([[0], np.cumsum(sizes)])
@@ -105,6 +107,11 @@ def test_groomed_jets_are_fastjets():
     phi = rng.uniform(-np.pi, np.pi, len(sizes))[jet] + rng.normal(0, 0.3, n)
     mt = np.hypot(pt, mass)
     momenta = np.stack([pt * np.cos(phi), pt * np.sin(phi), mt * np.sinh(y), mt * np.cosh(y)], axis=1)
+    return momenta, offsets
+
+
+def test_groomed_jets_are_fastjets():
+    momenta, offsets = _random_jets()
     inputs = (*momenta.T, offsets)
     found = (
         core().trim(*inputs, 0.2, 0.05),
@@ -112,7 +119,7 @@ def test_groomed_jets_are_fastjets():
         core().soft_drop(*inputs, 0.8, 0.1, 0.5),
     )
     seen = np.zeros(3, int)
-    for i in range(len(sizes)):
+    for i in range(len(offsets) - 1):
         for k, (groomed, pieces) in enumerate(_fastjets(momenta[offsets[i] : offsets[i + 1]])):
             p, number = found[k][0][i], found[k][1][i]
             assert number == len(pieces)
@@ -127,4 +134,62 @@ def test_groomed_jets_are_fastjets():
         assert p.shape == (0, 5, 4)
         assert number.shape == (0,)
     with pytest.raises(InputError, match="offsets should begin with 0"):
+        core().prune(*[np.empty(0)] * 4, [1, 0], 0.8, 0.1, 0.5)
+    with pytest.raises(InputError, match="the offsets count 1 particles, but a column has 0"):
         core().prune(*[np.empty(0)] * 4, [0, 1], 0.8, 0.1, 0.5)
+
+
+FASTJETS_AXES = {
+    "kt": "KT_Axes",
+    "onepass_kt": "OnePass_KT_Axes",
+    "wta_kt": "WTA_KT_Axes",
+    "onepass_wta_kt": "OnePass_WTA_KT_Axes",
+}
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 1.5, 2.0])
+@pytest.mark.parametrize("axes", AXES)
+def test_nsubjettiness_is_fastjets(axes, beta):
+    """To rounding, except where the minimum is searched for with beta < 1: steps there do not come to rest at once."""
+    import fastjet
+
+    momenta, offsets = _random_jets()
+    found = core().nsubjettiness(*momenta.T, offsets, 0.8, beta, axes)
+    particles = ak.unflatten(ak.zip(dict(zip(["px", "py", "pz", "E"], momenta.T))), np.diff(offsets))
+    sequence = fastjet.ClusterSequence(particles, fastjet.JetDefinition(fastjet.cambridge_algorithm, 1e3))
+    expected = sequence.njettiness(
+        measure_definition="NormalizedMeasure",
+        axes_definition=FASTJETS_AXES[axes],
+        njets=[1, 2, 3, 4, 5],
+        beta=beta,
+        R0=0.8,
+    )
+    rough = beta < 1 and axes.startswith("onepass")
+    expected = ak.to_numpy(expected).reshape(found.shape)
+    np.testing.assert_allclose(found, expected, rtol=1e-3 if rough else 1e-9, atol=1e-12)
+    np.testing.assert_array_equal(found > 0, np.diff(offsets)[:, None] > np.arange(1, 6))  # one per constituent is 0
+    assert np.mean(np.isclose(found, expected, rtol=1e-6, atol=1e-12)) > 0.95
+
+
+def test_the_minimum_is_not_above_where_it_is_searched_from():
+    momenta, offsets = _random_jets()
+    inputs = (*momenta.T, offsets, 0.8)
+    for beta in (1.0, 2.0):
+        for axes in ("kt", "wta_kt"):
+            start, end = (
+                core().nsubjettiness(*inputs, beta, axes),
+                core().nsubjettiness(*inputs, beta, f"onepass_{axes}"),
+            )
+            assert (end <= start * (1 + 1e-3) + 1e-12).all()
+            assert np.mean(end < 0.999 * start) > (0.1 if (beta, axes) == (2.0, "kt") else 0.5)
+
+
+def test_nsubjettiness_refuses_what_makes_no_sense():
+    nothing = *[np.empty(0)] * 4, [0]
+    assert core().nsubjettiness(*nothing, 0.8, 1.0, "kt").shape == (0, 5)
+    with pytest.raises(InputError, match=r"axes should be 'kt', .* but are 'ca'"):
+        core().nsubjettiness(*nothing, 0.8, 1.0, "ca")
+    with pytest.raises(Error, match="radius and beta should be positive"):
+        core().nsubjettiness(*nothing, 0.8, 0.0, "kt")
+    with pytest.raises(InputError, match="momentum of particle 1 is not finite"):
+        core().nsubjettiness([1.0, np.nan], [0.0] * 2, [0.0] * 2, [1.0] * 2, [0, 2], 0.8, 1.0, "kt")

@@ -31,12 +31,7 @@ __all__ = [
 ]
 
 ALGORITHMS = ("antikt", "cambridge", "kt")
-AXES = {
-    "kt": "KT_Axes",
-    "onepass_kt": "OnePass_KT_Axes",
-    "wta_kt": "WTA_KT_Axes",
-    "onepass_wta_kt": "OnePass_WTA_KT_Axes",
-}
+AXES = ("kt", "onepass_kt", "wta_kt", "onepass_wta_kt")
 OBJECTS = ("photons", "electrons", "muons", "jets")
 METHODS = ("flavor", "track_counting")
 
@@ -94,7 +89,7 @@ class Nsubjettiness:
     """tau_1 … tau_5 (arXiv:1011.2268), normalised by the radius of the jets."""
 
     beta: float = field(default=1.0, metadata=_limits(0, 10, True))
-    axes: str = field(default="onepass_kt", metadata={"choices": tuple(AXES)})
+    axes: str = field(default="onepass_kt", metadata={"choices": AXES})
 
 
 @dataclass(frozen=True)

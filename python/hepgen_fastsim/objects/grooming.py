@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Substructure of large jets: trimming, pruning and soft drop in C++ (`hepgen_fastsim/grooming.hpp`), N-subjettiness by
-FastJet's contribution of that name."""
+"""Substructure of large jets, in C++: trimming, pruning, soft drop (`hepgen_fastsim/grooming.hpp`) and N-subjettiness
+(`hepgen_fastsim/nsubjettiness.hpp`)."""
 
 from __future__ import annotations
 
-import awkward as ak
 import numpy as np
 
 from hepgen_fastsim._core_loader import core
-from hepgen_fastsim.cards.card import AXES, FatJets
-from hepgen_fastsim.objects.clustering import JetList, fastjet
+from hepgen_fastsim.cards.card import FatJets
+from hepgen_fastsim.objects.clustering import JetList
 from hepgen_fastsim.objects.columns import Constituents, eta_of
 
 __all__ = ["N_AXES", "groom", "nsubjettiness"]
@@ -17,33 +16,12 @@ __all__ = ["N_AXES", "groom", "nsubjettiness"]
 N_AXES = 5
 """tau_1 … tau_5; and the groomed jet with up to four subjets."""
 
-_WHOLE = 1000.0
-"""Radius that takes all of a jet's constituents into one jet."""
-
 
 def nsubjettiness(jets: JetList, c: Constituents, definition: FatJets) -> np.ndarray:
     """tau_1 … tau_5 of each jet, float64 [n_jets, 5]; NaN if the card does not ask for them."""
-    if definition.nsubjettiness is None:
+    if (n := definition.nsubjettiness) is None:
         return np.full((len(jets), N_AXES), np.nan)
-    if len(jets) == 0:
-        return np.empty((0, N_AXES))
-    record = ak.contents.RecordArray(
-        [ak.contents.NumpyArray(column) for column in c.momenta(jets.members)],
-        ["px", "py", "pz", "E"],
-    )
-    f = fastjet()
-    sequence = f.ClusterSequence(
-        ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(jets.bounds), record)),
-        f.JetDefinition(f.cambridge_algorithm, _WHOLE),
-    )
-    values = sequence.njettiness(
-        measure_definition="NormalizedMeasure",
-        axes_definition=AXES[definition.nsubjettiness.axes],
-        njets=list(range(1, N_AXES + 1)),
-        beta=definition.nsubjettiness.beta,
-        R0=definition.radius,
-    )
-    return ak.to_numpy(values).reshape(len(jets), N_AXES)
+    return core().nsubjettiness(*c.momenta(jets.members), jets.bounds, definition.radius, n.beta, n.axes)
 
 
 def groom(jets: JetList, c: Constituents, definition: FatJets) -> dict[str, tuple[np.ndarray, np.ndarray]]:
