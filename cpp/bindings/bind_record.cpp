@@ -22,6 +22,21 @@ void bind_record(py::module_& m) {
       "or "
       "not: int64.");
   m.def(
+      "momenta",
+      [](const Array<double>& px, const Array<double>& py, const Array<double>& pz, const Array<double>& mass,
+         const Array<std::int64_t>& rows) {
+        std::array<std::vector<double>, 4> found;
+        {
+          const py::gil_scoped_release release;
+          found = hf::momenta(as_span(px), as_span(py), as_span(pz), as_span(mass), as_span(rows));
+        }
+        auto& [x, y, z, energy] = found;
+        return py::make_tuple(as_numpy(std::move(x)), as_numpy(std::move(y)), as_numpy(std::move(z)),
+                              as_numpy(std::move(energy)));
+      },
+      py::arg("px"), py::arg("py"), py::arg("pz"), py::arg("mass"), py::arg("rows"),
+      "px, py, pz, energy [GeV] of the particles at `rows`, float64 [rows] each.");
+  m.def(
       "jet_flavors",
       [](const Array<double>& eta, const Array<double>& phi, const Array<std::int64_t>& event,
          const Array<std::int64_t>& pdgid, const Array<std::int32_t>& status, const Array<double>& px,

@@ -80,6 +80,22 @@ std::vector<std::int64_t> select(std::span<const std::int64_t> pdgid, std::span<
   return rows;
 }
 
+std::array<std::vector<double>, 4> momenta(std::span<const double> px, std::span<const double> py,
+                                           std::span<const double> pz, std::span<const double> mass,
+                                           std::span<const std::int64_t> rows) {
+  const std::size_t n = px.size();
+  require(py.size() == n && pz.size() == n && mass.size() == n, "momenta: all columns should have the same length");
+  std::array<std::vector<double>, 4> out;
+  for (auto& column : out) column.reserve(rows.size());
+  for (const std::int64_t row : rows) {
+    require(row >= 0 && row < static_cast<std::int64_t>(n), "momenta: a row is not among those of the particles");
+    const double x = px[row], y = py[row], z = pz[row], m = mass[row];
+    out[0].push_back(x), out[1].push_back(y), out[2].push_back(z);
+    out[3].push_back(std::sqrt(x * x + y * y + z * z + m * m));
+  }
+  return out;
+}
+
 std::vector<std::int64_t> jet_flavors(const JetAxes& jets, const Record& gen, const FlavorCone& cone) {
   const std::size_t n = gen.pdgid.size();
   for (const std::size_t size : {gen.status.size(), gen.px.size(), gen.py.size(), gen.pz.size()}) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -14,6 +15,12 @@ namespace hepgen_fastsim {
 HEPGEN_FASTSIM_EXPORT std::vector<std::int64_t> select(std::span<const std::int64_t> pdgid,
                                                        std::span<const std::int32_t> status, bool stable,
                                                        std::span<const std::int64_t> codes, bool among);
+
+/// px, py, pz, energy [GeV] of particles at `rows`: [rows] each. Columns [T] in GeV; a mass counts by its square.
+HEPGEN_FASTSIM_EXPORT std::array<std::vector<double>, 4> momenta(std::span<const double> px, std::span<const double> py,
+                                                                 std::span<const double> pz,
+                                                                 std::span<const double> mass,
+                                                                 std::span<const std::int64_t> rows);
 
 /// Axes of jets: [J] each, rad; `event` counts from 0.
 struct JetAxes {

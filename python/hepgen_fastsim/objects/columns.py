@@ -143,12 +143,13 @@ class Particles(Polar):
 
     def momenta(self, rows: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """px, py, pz, energy of some particles."""
-        px, py, pz, mass = self.px[rows], self.py[rows], self.pz[rows], self.mass[rows]
-        return px, py, pz, np.sqrt(px**2 + py**2 + pz**2 + mass**2)
+        if isinstance(rows, slice):
+            return self.px[rows], self.py[rows], self.pz[rows], self.energy[rows]
+        return core().momenta(self.px, self.py, self.pz, self.mass, rows)
 
     @cached_property
     def energy(self) -> np.ndarray:
-        return self.momenta(slice(None))[3]
+        return np.sqrt(self.px**2 + self.py**2 + self.pz**2 + self.mass**2)
 
     def select(self, codes: Sequence[int], *, stable: bool, among: bool = True) -> np.ndarray:
         """Rows of particles that are stable or not, and whose PDG code, sign apart, is among `codes` or not."""
