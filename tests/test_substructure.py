@@ -63,7 +63,6 @@ def test_constituents_make_the_jet(generator):
 
 
 def test_jets_of_an_event():
-    pytest.importorskip("fastjet")
     near = {"pdgid": 211, "status": 1, "px": 600.0, "py": 1.0, "pz": 0.0, "mass": 0.14}
     event = [near, near | {"py": 60.0}, near | {"pdgid": 12}, near | {"px": -700.0}, near | {"status": 2}]
     jets = gen_jets(ak.Array([event, []]))

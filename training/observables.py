@@ -10,7 +10,9 @@ import awkward as ak
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hepgen_fastsim.objects.clustering import fastjet
+from hepgen_fastsim.cards.card import GenJets
+from hepgen_fastsim.objects.clustering import cluster
+from hepgen_fastsim.objects.columns import Momenta
 
 from training.data.events import species
 
@@ -82,30 +84,14 @@ def _lengths(table: pa.Table, name: str) -> np.ndarray:
 def jets(reco: Reco) -> Jets:
     """Cluster the constituents of every event."""
     pt, eta, phi, mass = (value.astype(np.float64) for value in (reco.pt, reco.eta, reco.phi, reco.mass))
-    columns = {"px": pt * np.cos(phi), "py": pt * np.sin(phi), "pz": pt * np.sinh(eta)}
-    columns["E"] = np.sqrt((pt * np.cosh(eta)) ** 2 + mass**2)
-    momenta = ak.zip(columns, with_name="Momentum4D")
-    events = ak.unflatten(momenta, np.diff(reco.offsets))
-    module = fastjet()
-    sequence = module.ClusterSequence(events, module.JetDefinition(module.antikt_algorithm, 0.5))
-    found = sequence.inclusive_jets(min_pt=JET_PT)
-    inside = sequence.constituents(min_pt=JET_PT)
-    px, py, pz, energy = (ak.flatten(found[name]).to_numpy() for name in ("px", "py", "pz", "E"))
-    jet_pt = np.hypot(px, py)
-    jet_eta, jet_phi = np.arcsinh(pz / jet_pt), np.arctan2(py, px)
-    members = ak.flatten(inside, axis=1)
-    n = ak.num(members).to_numpy()
-    jet = np.repeat(np.arange(len(n)), n)
-    m = ak.flatten(members)
-    m_pt = np.hypot(m.px.to_numpy(), m.py.to_numpy())
-    distance = np.hypot(
-        np.arcsinh(m.pz.to_numpy() / m_pt) - jet_eta[jet], angle(np.arctan2(m.py, m.px).to_numpy() - jet_phi[jet])
-    )
-    width = np.bincount(jet, m_pt * distance, len(n)) / np.bincount(jet, m_pt, len(n)).clip(1e-9)
-    event = np.repeat(np.arange(len(found)), ak.num(found).to_numpy())
-    mass = np.sqrt(np.clip(energy**2 - px**2 - py**2 - pz**2, 0, None))
-    order = np.lexsort([-jet_pt, event])
-    return Jets(*(value[order] for value in (event, jet_pt, jet_eta, jet_phi, mass, n, width)))
+    px, py, pz = pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)
+    energy = np.sqrt((pt * np.cosh(eta)) ** 2 + mass**2)
+    found = cluster(Momenta(px, py, pz, energy, reco.offsets), GenJets("antikt", 0.5, JET_PT))
+    rows, jet = found.members, found.member_of
+    distance = np.hypot(eta[rows] - found.eta[jet], angle(phi[rows] - found.phi[jet]))
+    width = found.sums(pt[rows] * distance) / found.sums(pt[rows])
+    mass = np.maximum(found.mass, 0)
+    return Jets(found.event, found.pt, found.eta, found.phi, mass, np.diff(found.bounds), width)
 
 
 def missing(reco: Reco) -> np.ndarray:

@@ -45,7 +45,7 @@ _RECO = ("type", "pid", "charge", "pt", "eta", "phi", "gen_index")
 
 @dataclass(frozen=True)
 class JetDefinition:
-    """Which GEN jets there are: anti-kT (FastJet) of `radius`, from `pt_min` [GeV] on, with |eta| up to `eta_max`."""
+    """Which GEN jets there are: anti-kT of `radius`, from `pt_min` [GeV] on, with |eta| up to `eta_max`."""
 
     radius: float = 0.8
     pt_min: float = 30.0

@@ -54,7 +54,7 @@ class FastSim(LazyModel):
         alone; default: on a CPU what the model asks for, else 32768; 2^20 on GPUs
     jets
         name or path of a model of jets (unit "jet"), e.g. "graph-vae": GEN jets are clustered, their constituents come
-        from it, and the rest of the event from `model` (`hepgen_fastsim.jet_level`). Needs fastjet
+        from it, and the rest of the event from `model` (`hepgen_fastsim.jet_level`)
 
     Attributes
     ----------

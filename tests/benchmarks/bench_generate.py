@@ -159,7 +159,7 @@ def bench(name: str, folder: Path, n_items: int, n_jets: int | None, batch: int 
 
 
 def pythia(n: int = 400) -> None:
-    """Pythia, and FastJet, as `training.data.jets` runs them."""
+    """Pythia and the clustering of jets, as `training.data.jets` runs them."""
     from training.data.make_jets import CLASSES, Settings, generate
 
     for kind in CLASSES:
@@ -168,7 +168,7 @@ def pythia(n: int = 400) -> None:
         begun, found = time.thread_time(), 0
         while found < n:
             found += len(next(source))
-        print(f"Pythia and FastJet, {kind}: {1e3 * (time.thread_time() - begun) / found:.2f} ms/jet")
+        print(f"Pythia and clustering, {kind}: {1e3 * (time.thread_time() - begun) / found:.2f} ms/jet")
 
 
 def main() -> None:

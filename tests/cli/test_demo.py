@@ -58,9 +58,9 @@ def test_observables_of_a_made_event():
     assert values["neutral_et"] == [10]
     assert values["ht"] == [80]
     assert values["met"] == pytest.approx(np.hypot(20, 40))
-    if "n_jets" in values:
-        assert values["n_jets"] == [2]
-        assert values["jet_pt"] == pytest.approx([40])
+    assert values["n_jets"] == [2]
+    assert values["jet_pt"] == pytest.approx([40])
+    assert values["jet_mass"] == pytest.approx([0], abs=1e-5)
 
 
 def test_a_shift_of_s_has_a_w1_of_s():

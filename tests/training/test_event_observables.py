@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -63,13 +60,3 @@ def test_classifier_sees_a_shift_and_nothing_else():
     c[:, 1] += 1.0
     assert separation(a, b, groups, groups) == pytest.approx(0.5, abs=0.04)
     assert 0.66 < separation(a, c, groups, groups) < 0.80  # the best there is: Phi(1 / sqrt 2) = 0.76
-
-
-def test_results_alone_go_to_standard_output():
-    # fastjet greets once in a process
-    script = (
-        "import numpy as np; from training.observables import Reco, jets; "
-        "jets(Reco(*(np.array([x]) for x in (30.0, 0.0, 0.0, 0.0, 0)), np.array([0, 1])))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == ""

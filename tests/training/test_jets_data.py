@@ -20,10 +20,7 @@ from training.data import jets as jet_data
 from training.data.jets import CONSTITUENT
 from training.data.make_jets import Settings, rounded
 
-needs_pythia = pytest.mark.skipif(
-    importlib.util.find_spec("pythia8mc") is None or importlib.util.find_spec("fastjet") is None,
-    reason="needs pythia8mc and fastjet",
-)
+needs_pythia = pytest.mark.skipif(importlib.util.find_spec("pythia8mc") is None, reason="needs pythia8mc")
 
 
 def test_parts_are_a_split_that_stays():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Make sets of jets with Pythia and FastJet: the command behind ``python -m training.data.jets``.
+"""Make sets of jets with Pythia: the command behind ``python -m training.data.jets``.
 
 Hard processes at 13 TeV: gg -> gg and qq -> gg (gluon), qq -> qq of u, d, s (quark), hadronic tt (top); Monash tune,
 all of the event on. Anti-kT jets of the stable particles but neutrinos within |eta| < 2, each matched to its own parton

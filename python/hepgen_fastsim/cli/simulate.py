@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hepgen_fastsim.errors import Error, InputError
+from hepgen_fastsim.errors import InputError
 
 if TYPE_CHECKING:
     from hepgen_fastsim.fastsim import FastSim
@@ -147,20 +146,12 @@ def run(options: argparse.Namespace) -> int:
     return _conclude(options, report, sim, signum)
 
 
-def _objects(options: argparse.Namespace) -> partial[Any] | None:
-    """What makes objects; None where nobody asks for a card and FastJet is not installed, which is said."""
+def _objects(options: argparse.Namespace) -> partial[Any]:
+    """What makes objects."""
     from hepgen_fastsim.cards import load_card
-
-    card = load_card(options.card or "cms", strict=options.strict_card)
-    if importlib.util.find_spec("fastjet") is None:
-        remedy = "`pip install hepgen_fastsim[objects]`"
-        if options.card is not None:
-            raise Error(f"objects need FastJet, which is not installed: {remedy}, or --no-objects.")
-        print(f"warning: no jets and other objects are made, FastJet is not installed: {remedy}.", file=sys.stderr)
-        return None
     from hepgen_fastsim.objects import reconstruct
 
-    return partial(reconstruct, card=card, seed=options.seed)
+    return partial(reconstruct, card=load_card(options.card or "cms", strict=options.strict_card), seed=options.seed)
 
 
 def _check_paths(options: argparse.Namespace) -> None:

@@ -64,8 +64,7 @@ def run_demo(
     values = measure(reco)
     rows = compare(values, reference, len(gen))
     console.print(_table(rows, len(gen), reference))
-    if "n_jets" in rows:
-        console.print("jets: anti-kT, R = 0.5, pT > 20 GeV, by FastJet (Eur. Phys. J. C 72 (2012) 1896)")
+    console.print("jets: anti-kT, R = 0.5, pT > 20 GeV")
     console.print(f"file    {folder / 'demo.root'}")
     if (picture := _draw(folder / "demo.png", gen, reco, values, reference)) is not None:
         console.print(f"picture {picture}")

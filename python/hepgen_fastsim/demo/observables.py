@@ -3,22 +3,22 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import awkward as ak
 import numpy as np
 
+from hepgen_fastsim.cards.card import GenJets
+from hepgen_fastsim.objects.clustering import cluster
+from hepgen_fastsim.objects.columns import constituents
+
 __all__ = ["OBSERVABLES", "Observable", "measure", "quantiles", "summarise", "wasserstein"]
 
 LEVELS = (np.arange(200) + 0.5) / 200
 """Levels at which quantile functions are stored."""
 
-JET_RADIUS, JET_MIN_PT = 0.5, 20.0
+JETS = GenJets("antikt", radius=0.5, pt_min=20.0)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ OBSERVABLES = {
 
 
 def measure(reco: ak.Array) -> dict[str, np.ndarray]:
-    """Values of each observable, [n_constituents] or [n_events]; jets only where fastjet is installed.
+    """Values of each observable, [n_constituents] or [n_events], of leading jets [events that have any].
 
     `reco` has per event a list of constituents with pdgid (22 photon, 130 neutral hadron, else track), pt, eta, phi.
     """
@@ -81,45 +81,10 @@ def measure(reco: ak.Array) -> dict[str, np.ndarray]:
     return {name: np.asarray(ak.to_numpy(values), np.float64) for name, values in out.items()}
 
 
-def _jets(reco: ak.Array) -> dict[str, Any]:
-    try:
-        import fastjet
-    except ImportError:
-        return {}
-    import vector
-
-    momenta = ak.zip(
-        {"pt": reco.pt, "eta": reco.eta, "phi": reco.phi, "mass": reco.mass},
-        with_name="Momentum4D",
-        behavior=vector.backends.awkward.behavior,
-    )
-    momenta = ak.zip({k: getattr(momenta, k) for k in ("px", "py", "pz", "E")}, with_name="Momentum4D")
-    momenta = ak.values_astype(momenta, np.float64)
-    definition = fastjet.JetDefinition(fastjet.antikt_algorithm, JET_RADIUS)
-    with _quiet():
-        jets = fastjet.ClusterSequence(momenta, definition).inclusive_jets(min_pt=JET_MIN_PT)
-    jets = ak.with_name(jets, "Momentum4D", behavior=vector.backends.awkward.behavior)
-    pt, mass = jets.pt, jets.mass
-    leading = ak.argmax(pt, axis=1, keepdims=True)
-    return {
-        "n_jets": ak.num(pt),
-        "jet_pt": ak.flatten(ak.drop_none(pt[leading])),
-        "jet_mass": ak.flatten(ak.drop_none(mass[leading])),
-    }
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep FastJet's banner off the screen; the demo names FastJet and its paper itself."""
-    sys.stdout.flush()
-    kept, nothing = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nothing)
+def _jets(reco: ak.Array) -> dict[str, np.ndarray]:
+    jets = cluster(constituents(reco, None), JETS)
+    leading = jets.rank == 0
+    return {"n_jets": np.diff(jets.offsets), "jet_pt": jets.pt[leading], "jet_mass": jets.mass[leading]}
 
 
 def quantiles(values: np.ndarray) -> np.ndarray:

@@ -25,7 +25,6 @@ TRACK, PHOTON, NEUTRAL, MODEL = "#3f90da", "#f5a623", "#bd1f01", "#c2185b"
 
 FIELD, RADIUS = 3.8, 1.29  # [T], [m]: the tracker of Delphes' CMS card
 PANELS = ("track_pt", "photon_et", "neutral_et", "n_tracks", "jet_pt", "met")
-FALLBACK = ("n_photons", "ht")  # where fastjet is not installed
 
 STYLE: Any = {
     "font.family": "sans-serif",
@@ -58,8 +57,7 @@ def draw(path: Path, gen: ak.Array, reco: ak.Array, values: dict[str, np.ndarray
         event = _choose(reco)
         draw_event(display, reco[event])
         grid = outer[1].subgridspec(2, 3, hspace=0.22, wspace=0.3)
-        names = [name for name in (*PANELS, *FALLBACK) if name in values][: len(PANELS)]
-        for i, name in enumerate(names):
+        for i, name in enumerate(PANELS):
             cell = grid[i].subgridspec(2, 1, height_ratios=(3, 1), hspace=0.06)
             axes = figure.add_subplot(cell[0])
             _panel(axes, figure.add_subplot(cell[1], sharex=axes), name, values[name], reference, len(reco))

@@ -1,39 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Sequential recombination of all events at once, in C++ (`hepgen_fastsim/jets.hpp`): the jets that FastJet gives.
-
-N-subjettiness comes from FastJet itself (Cacciari, Salam, Soyez, Eur. Phys. J. C 72 (2012) 1896); if you publish
-results that use it, please cite it, as its authors ask.
-"""
+"""Sequential recombination of all events at once, in C++ (`hepgen_fastsim/jets.hpp`): the jets that FastJet gives."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from hepgen_fastsim._core_loader import core
 from hepgen_fastsim.cards.card import GenJets
-from hepgen_fastsim.errors import Error
 from hepgen_fastsim.objects.columns import Polar, over, ranges
 
-__all__ = ["JetList", "cluster", "fastjet", "none"]
-
-
-@lru_cache(maxsize=1)
-def fastjet() -> Any:
-    """The module fastjet, without its banner, which would go to standard output."""
-    try:
-        import fastjet
-    except ImportError as error:
-        raise Error(
-            "N-subjettiness needs the package fastjet; install it with: pip install 'hepgen_fastsim[objects]'."
-        ) from error
-    silence = getattr(fastjet._swig.ClusterSequence, "set_fastjet_banner_stream", None)
-    if silence is not None:
-        silence(None)
-    return fastjet
+__all__ = ["JetList", "cluster", "none"]
 
 
 @dataclass
