@@ -11,6 +11,7 @@
 namespace hepgen_fastsim {
 
 /// Momenta of a jet that has been groomed and of its hardest subjets, by descending pt, zeros where there are fewer.
+/// The functions that give them throw InputError if the columns' lengths differ or a momentum is not finite.
 struct Groomed {
   static constexpr std::size_t slots = 5;
   std::vector<std::array<double, 4>> momenta;  ///< [J * slots] px, py, pz, energy [GeV]

@@ -23,9 +23,10 @@ using Subjettiness = std::array<double, 5>;
 ///   tau_N = sum_i pt_i min_k dR_ik^beta / sum_i pt_i radius^beta,
 ///
 /// dR_ik the distance of constituent i and axis k in rapidity and azimuth; 0 for a jet of N constituents or less.
-/// The minimum is searched for as in JHEP 02 (2012) 093, section 3: each axis moves to the mean of the constituents
-/// that are nearest to it, with weights pt dR^(beta - 2), until axes move by 1e-4 on average, at most 1000 times. It is
-/// one for beta >= 1. These are the values of FastJet's contribution Nsubjettiness with NormalizedMeasure.
+/// The minimum is searched for as in JHEP 02 (2012) 093: each axis moves to the mean of the constituents that are
+/// nearest to it, with weights pt dR^(beta - 2), until axes move by no more than 1e-4 on average, at most 1000 times.
+/// That finds one for 1 <= beta < 3. These are the values of FastJet's contribution Nsubjettiness, NormalizedMeasure:
+/// all within 1e-10 of them, but for beta < 1 with a search, 4e-5.
 ///
 /// Throws Error if radius or beta are not positive, InputError if the columns' lengths differ or a momentum is not
 /// finite.
