@@ -9,7 +9,8 @@ import pytest
 import uproot
 from hepgen_fastsim import geometry
 from hepgen_fastsim.errors import InputError
-from hepgen_fastsim.helix import CMS, Magnet, cos_sin, follow, track_leaves
+from hepgen_fastsim.helix import CMS, LEAVES, Magnet, arrival, cos_sin, follow
+from hepgen_fastsim.io.delphes import C_LIGHT
 
 ONE, AT_ORIGIN = np.ones(1), np.zeros((3, 1))
 
@@ -52,6 +53,29 @@ def test_charged_particles_turn():
 def test_what_starts_outside_stays():
     out = follow(cartesian(ONE, 0.5, 0.2), ONE, np.array([[2000.0], [0.0], [0.0]]))
     assert (out.x_out[0], out.length[0], out.eta_out[0], out.phi_out[0]) == pytest.approx((2000.0, 0.0, 0.5, 0.2))
+
+
+def test_chosen_particles_and_their_arrival():
+    random = np.random.default_rng(5)
+    n = 3000  # more than are worked on at a time
+    momentum = cartesian(np.exp(random.normal(0, 1, n)), random.uniform(-4, 4, n), random.uniform(-3, 3, n))
+    charge, vertex = random.choice([-1, 0, 1], n), random.normal(0, 50, (3, n))
+    own = {"mass": random.choice([0.0, 0.14, 5.0], n), "time": random.uniform(0, 100, n)}
+    every = follow(momentum, charge, vertex, **own)
+    p = np.sqrt(sum(component**2 for component in momentum))
+    speed = C_LIGHT * p / np.sqrt(p**2 + own["mass"] ** 2)
+    np.testing.assert_allclose(every.time_out, own["time"] / C_LIGHT + every.length / speed, rtol=1e-12)
+    rows = np.array([17, -1, 2999, 17, 0])
+    for name, values in follow(momentum, charge, vertex, rows=rows, **own)._asdict().items():
+        expected = np.where(rows < 0, 0, getattr(every, name)[rows])
+        np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-10, err_msg=name)
+    found = arrival(momentum, charge, vertex, rows=rows, **own)
+    np.testing.assert_allclose(found, np.where(rows < 0, 0, every.time_out[rows]), rtol=1e-12)
+    assert follow(momentum, charge, vertex, rows=[]).length.shape == (0,)
+    with pytest.raises(InputError, match="a row is not among those of the particles"):
+        follow(momentum, charge, vertex, rows=[3000])
+    with pytest.raises(InputError, match="should have the same length"):
+        follow(momentum, charge, vertex[:, 1:])
 
 
 def test_the_network_follows_the_same_paths():
@@ -106,8 +130,8 @@ def test_leaves_of_a_real_file(data_folder):
     px, py, pz, mass, charge, x, y, z, t = (
         leaf(f"Particle.{n}")[row].astype(np.float64) for n in ("Px", "Py", "Pz", "Mass", "Charge", "X", "Y", "Z", "T")
     )
-    found = track_leaves((px, py, pz), mass, charge, (x, y, z), t)
-    for name, values in found.items():
+    path = follow((px, py, pz), charge, (x, y, z), mass=mass, time=t * C_LIGHT)
+    for name, values in ((leaf, getattr(path, column)) for leaf, column in LEAVES.items()):
         theirs = leaf(f"EFlowTrack.{name}").astype(np.float64)
         off = np.abs(values - theirs)
         if name == "PhiOuter":

@@ -40,5 +40,6 @@ PYBIND11_MODULE(_core, m) {
   bind_grooming(m);
   bind_cones(m);
   bind_leaves(m);
+  bind_paths(m);
   bind_record(m);
 }

@@ -21,6 +21,7 @@ void bind_jets(pybind11::module_& m);
 void bind_grooming(pybind11::module_& m);
 void bind_cones(pybind11::module_& m);
 void bind_leaves(pybind11::module_& m);
+void bind_paths(pybind11::module_& m);
 void bind_record(pybind11::module_& m);
 
 /// C-contiguous array of exactly this type; other types are converted, with a copy.

@@ -30,6 +30,12 @@ void logarithms(std::vector<double>& numbers) {
   view(numbers).log_();
 }
 
+void tangents(std::vector<double>& numbers) {
+  const OneThread one_thread;
+  const c10::InferenceMode inference;
+  view(numbers).tan_();
+}
+
 void azimuths(std::vector<double>& x, std::vector<double>& y) {
   const OneThread one_thread;
   const c10::InferenceMode inference;

@@ -16,8 +16,10 @@ struct Kinematics {
 Kinematics kinematics(std::span<const double> px, std::span<const double> py, std::span<const double> pz,
                       std::span<const std::int64_t> rows);
 
-/// Natural logarithms of numbers, in their place, and azimuths of (x, y), in the place of y: torch's, eight at a time.
+/// Natural logarithms and tangents of numbers, in their place, and azimuths of (x, y), in the place of y: torch's,
+/// eight at a time.
 void logarithms(std::vector<double>& numbers);
+void tangents(std::vector<double>& numbers);
 void azimuths(std::vector<double>& x, std::vector<double>& y);
 
 }  // namespace hepgen_fastsim

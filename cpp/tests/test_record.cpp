@@ -26,6 +26,18 @@ TEST_CASE("particles are selected by status and code") {
   CHECK_THROWS_AS(select(pdgid, {}, true, none, true), InputError);
 }
 
+TEST_CASE("momenta of chosen particles") {
+  const std::vector<double> px{1, 2, 0}, py{2, 0, 0}, pz{2, 0, -3}, mass{0, 1.5, 4};
+  const auto found = momenta(px, py, pz, mass, Rows{2, 0, 1});
+  CHECK(found[0] == std::vector<double>{0, 1, 2});
+  CHECK(found[1] == std::vector<double>{0, 2, 0});
+  CHECK(found[2] == std::vector<double>{-3, 2, 0});
+  CHECK(found[3] == std::vector<double>{5, 3, 2.5});
+  CHECK(momenta({}, {}, {}, {}, Rows{})[3].empty());
+  for (const std::int64_t row : {-1, 3}) CHECK_THROWS_AS(momenta(px, py, pz, mass, Rows{row}), InputError);
+  CHECK_THROWS_AS(momenta(px, py, pz, {}, Rows{}), InputError);
+}
+
 TEST_CASE("the flavour of a jet is that of the heaviest quark in its cone") {
   // two events; (code, status, pt, eta, phi)
   struct Parton {

@@ -19,12 +19,15 @@ __all__: list[str] = [
     "HepMCReader",
     "Model",
     "allow_tf32",
+    "arrival",
     "check_metadata",
     "cluster",
     "cone_sums",
     "count_near",
+    "follow",
     "jet_flavors",
     "last_within",
+    "momenta",
     "momentum_leaves",
     "normal_noise",
     "nsubjettiness",
@@ -175,6 +178,25 @@ def allow_tf32(allow: bool) -> None:
     torch.backends.cuda.matmul.allow_tf32: TF32 in products of matrices on CUDA, for the whole process.
     """
 
+def arrival(
+    px: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    py: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    pz: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    mass: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    charge: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    vx: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    vy: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    vz: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    vt: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    rows: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    field: typing.SupportsFloat | typing.SupportsIndex,
+    radius: typing.SupportsFloat | typing.SupportsIndex,
+    half_length: typing.SupportsFloat | typing.SupportsIndex,
+) -> numpy.ndarray:
+    """
+    time_out of `follow` alone: float64 [rows], s.
+    """
+
 def check_metadata(text: str) -> None:
     """
     Validates the text of a hepgen.json. Raises ModelError.
@@ -228,6 +250,27 @@ def count_near(
     Number of others of the event within delta_r and the sum of their weights: float64 [n, 2].
     """
 
+def follow(
+    px: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    py: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    pz: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    mass: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    charge: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    vx: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    vy: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    vz: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    vt: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    rows: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    field: typing.SupportsFloat | typing.SupportsIndex,
+    radius: typing.SupportsFloat | typing.SupportsIndex,
+    half_length: typing.SupportsFloat | typing.SupportsIndex,
+) -> dict:
+    """
+    Paths of the particles at `rows`, zeros for -1: float64 [rows] each, mm, rad, s.
+
+    px, py, pz, mass [GeV], charge [e], vx, vy, vz [mm], vt [mm, times the speed of light]: float64 [n_particles]; field [T], radius, half_length [m].
+    """
+
 def jet_flavors(
     eta: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     phi: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
@@ -259,6 +302,17 @@ def last_within(
 ) -> numpy.ndarray:
     """
     Row of the last other of the event within delta_r: int64 [n], -1 for none.
+    """
+
+def momenta(
+    px: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    py: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    pz: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    mass: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    rows: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+    """
+    px, py, pz, energy [GeV] of the particles at `rows`, float64 [rows] each.
     """
 
 def momentum_leaves(

@@ -182,17 +182,17 @@ def _constituents(
     for number, (branch, chosen) in enumerate(zip(CONSTITUENTS, (~(photon | hadron), photon, hadron))):
         row = np.flatnonzero(chosen)
         own = {name: c[name][row] for name in (_OF_TOWERS if number else c)}
-        leader = _leaders(truth, leading[row])
+        leader = leading[row]
         bounds = np.searchsorted(row, offsets)
         counts = np.diff(bounds)
-        leaves = _tower(own, number == 1) if number else _track(own, leader)
+        leaves = _tower(own, number == 1) if number else _track(own, _vertices(truth, leader))
         if detector is not None and times is not None:
             if number == 0:
-                leaves |= positions.track_leaves(leader, detector)
+                leaves |= positions.track_leaves(truth, leader, detector)
                 times[row] = leaves["TOuter"]
             else:
                 leaves |= positions.tower_leaves(own["eta"], own["phi"], number - 1, detector)
-                times[row] = leaves["T"] = positions.arrival(leader, detector)
+                times[row] = leaves["T"] = positions.arrival(truth, leader, detector)
         uids[row] = leaves["fUniqueID"] = _within(bounds) + 1 + np.repeat(uid, counts)
         leaves["Particle"] = own["origin"]
         leaves["HardEnergyFraction"] = np.ones(len(row), np.float32)
@@ -204,22 +204,23 @@ def _constituents(
     return out, (offsets, uids), times
 
 
-def _leaders(truth: dict[str, np.ndarray], row: np.ndarray) -> dict[str, np.ndarray]:
-    """Columns of the particles that lead constituents: `row` [n] of `truth`, zeros where that is -1."""
+def _vertices(truth: dict[str, np.ndarray], row: np.ndarray) -> dict[str, np.ndarray]:
+    """X, Y, Z, T of the particles `row` [n] of `truth`, zeros where that is -1."""
     none = np.flatnonzero(row < 0)
     out = {}
-    for name in positions.LEADER:
-        out[name] = truth[name][row] if len(none) < len(row) else np.zeros(len(row))
-        out[name][none] = 0.0
+    for leaf, name in (("X", "vx"), ("Y", "vy"), ("Z", "vz"), ("T", "vt")):
+        out[leaf] = truth[name][row] if len(none) < len(row) else np.zeros(len(row))
+        out[leaf][none] = 0.0
+    out["T"] /= C_LIGHT
     return out
 
 
-def _track(c: dict[str, np.ndarray], leader: dict[str, np.ndarray]) -> dict[str, Any]:
+def _track(c: dict[str, np.ndarray], vertex: dict[str, np.ndarray]) -> dict[str, Any]:
     pt, eta = c["pt"].astype(np.float64), c["eta"].astype(np.float64)
     out = {"PID": c["pdgid"], "Charge": c["charge"], "PT": pt, "P": pt * np.cosh(eta), "Eta": eta, "Phi": c["phi"]}
     out |= {"CtgTheta": np.sinh(eta), "Mass": c["mass"], "D0": c["d0"], "DZ": c["dz"]}
     out["VertexIndex"] = np.full(len(pt), -1, np.int32)  # none, as without pile-up in Delphes
-    return out | {"X": leader["vx"], "Y": leader["vy"], "Z": leader["vz"], "T": leader["vt"] / C_LIGHT}
+    return out | vertex
 
 
 def _tower(c: dict[str, np.ndarray], electromagnetic: bool) -> dict[str, Any]:

@@ -7,24 +7,18 @@ of the tower, which a model does not name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from hepgen_fastsim import geometry, helix
-from hepgen_fastsim.helix import C_LIGHT, Magnet, cos_sin
+from hepgen_fastsim.helix import LEAVES, Magnet, cos_sin
 
-__all__ = ["LEADER", "OUTER", "arrival", "known_geometry", "surface", "tower_leaves", "track_leaves"]
+__all__ = ["OUTER", "arrival", "known_geometry", "surface", "tower_leaves", "track_leaves"]
 
-OUTER = ("EtaOuter", "PhiOuter", "TOuter", "XOuter", "YOuter", "ZOuter", "Xd", "Yd", "Zd", "L")
-"""Leaves of a track that follow from its GEN particle."""
-
-LEADER = ("px", "py", "pz", "mass", "charge", "vx", "vy", "vz", "vt")
-"""Columns of GEN particles that positions and times follow from."""
-
-_BLOCK = 1 << 13  # constituents worked on at a time, which stay in the cache
+OUTER = tuple(leaf for leaf in LEAVES if leaf not in ("D0", "DZ"))
+"""Leaves of a track that follow from its GEN particle; of `LEAVES`, the impact parameters are the model's."""
 
 
 @lru_cache(maxsize=8)
@@ -33,31 +27,24 @@ def known_geometry(name: str) -> geometry.Geometry:
     return geometry.load(name)
 
 
-def track_leaves(leader: dict[str, np.ndarray], detector: geometry.Geometry) -> dict[str, np.ndarray]:
-    """`OUTER` of the tracks [n] of particles, given by their columns `LEADER`: float32."""
-    out = {name: np.empty(len(leader["px"]), np.float32) for name in OUTER}
-    for rows, path in _blocks(leader, detector):
-        found = helix.track_leaves(**path)
-        for name, values in out.items():
-            values[rows] = found[name]
-    return out
+def track_leaves(truth: dict[str, np.ndarray], rows: np.ndarray, detector: geometry.Geometry) -> dict[str, np.ndarray]:
+    """`OUTER` of tracks: float64 [n].
+
+    truth: columns of GEN particles; rows: int64 [n], the particles that left the tracks, -1 for none (zeros).
+    """
+    path = helix.follow(**_given(truth, rows, detector))
+    return {leaf: getattr(path, LEAVES[leaf]) for leaf in OUTER}
 
 
-def arrival(leader: dict[str, np.ndarray], detector: geometry.Geometry) -> np.ndarray:
-    """TOuter alone: float32 [n]."""
-    out = np.empty(len(leader["px"]), np.float32)
-    for rows, path in _blocks(leader, detector):
-        out[rows] = helix.arrival(**path)
-    return out
+def arrival(truth: dict[str, np.ndarray], rows: np.ndarray, detector: geometry.Geometry) -> np.ndarray:
+    """TOuter alone: float64 [n]."""
+    return helix.arrival(**_given(truth, rows, detector))
 
 
-def _blocks(leader: dict[str, np.ndarray], detector: geometry.Geometry) -> Iterator[tuple[slice, dict[str, Any]]]:
-    """Rows, and what `helix` takes of them."""
-    for start in range(0, len(leader["px"]), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        px, py, pz, mass, charge, x, y, z, time = (leader[name][rows] for name in LEADER)
-        path = {"momentum": (px, py, pz), "mass": mass, "charge": charge, "vertex": (x, y, z), "time": time / C_LIGHT}
-        yield rows, path | {"magnet": Magnet.of(detector)}
+def _given(truth: dict[str, np.ndarray], rows: np.ndarray, detector: geometry.Geometry) -> dict[str, Any]:
+    momentum, vertex = ([truth[name] for name in names] for names in (("px", "py", "pz"), ("vx", "vy", "vz")))
+    own = {"charge": truth["charge"], "mass": truth["mass"], "time": truth["vt"]}
+    return {"momentum": momentum, "vertex": vertex, **own, "rows": rows, "magnet": Magnet.of(detector)}
 
 
 def surface(eta: np.ndarray, phi: np.ndarray, detector: geometry.Geometry) -> dict[str, np.ndarray]:
