@@ -107,13 +107,16 @@ TEST_CASE("Numbers are read as strtod reads them") {
     }
     check();
   }
-  for (const char* special : {"0\n", "-0.0\n", "1e22\n", "1e23\n", "+5\n", "1.\n", ".5\n", "1e-400\n", "-1e400\n",
-                              "4.9e-324\n", "0.00000000000000000000000000000000001\n", "1e+0000003\n", "inf\n"}) {
+  for (const char* special :
+       {"0\n", "-0.0\n", "1e22\n", "1e23\n", "+5\n", "1.\n", ".5\n", "1e-400\n", "-1e400\n", "4.9e-324\n",
+        "0.00000000000000000000000000000000001\n", "1e+0000003\n", "inf\n", "-0.0000000000000000e+00\n",
+        "9.9999999999999999e+99\n", "-1.0000000000000000e-99\n", "0.0000000000000001e+02\n"}) {
     std::snprintf(text, sizeof text, "%s", special);
     check();
   }
   double value;
-  for (const char* bad : {"\n", "x\n", "1x\n", "1e\n", "--1\n", "1.0.0\n", "e5\n", "0x10\n", "1,5\n"}) {
+  for (const char* bad : {"\n", "x\n", "1x\n", "1e\n", "--1\n", "1.0.0\n", "e5\n", "0x10\n", "1,5\n",
+                          "1.0000000000000000e+0x\n", "1.0000000000000000e+011x\n", "x.0000000000000000e+00\n"}) {
     std::snprintf(text, sizeof text, "%s", bad);
     CAPTURE(text);
     CHECK(detail::parse_double(text, value) == nullptr);
