@@ -121,8 +121,9 @@ inline std::uint32_t eight_digits(std::uint64_t c) {
   return static_cast<std::uint32_t>(c >> 32);
 }
 
-/// A number as HepMC3 writes it, one digit, sixteen after the point, and two of the exponent; nullptr if it is another.
-inline const char* parse_double_of_23(const char* p, double& value) {
+/// A number as HepMC writes it: one digit, sixteen after the point, two of the exponent; nullptr if it is written
+/// otherwise.
+inline const char* parse_scientific(const char* p, double& value) {
   const bool negative = *p == '-';
   p += negative;
   std::uint64_t high, low;
@@ -147,7 +148,7 @@ inline const char* parse_double_of_23(const char* p, double& value) {
 inline const char* parse_double(const char* p, double& value) {
   p = skip_blanks(p);
   if constexpr (std::endian::native == std::endian::little) {
-    if (const char* end = parse_double_of_23(p, value)) [[likely]]
+    if (const char* end = parse_scientific(p, value)) [[likely]]
       return end;
   }
   const char* const start = p;
