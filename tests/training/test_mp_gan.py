@@ -94,7 +94,8 @@ def test_gradients_come_back_from_the_limits():
         last.bias.fill_(30.0)
     noise, mask, none = torch.randn(2, 3, 4), torch.ones(2, 3), torch.zeros(2, 0)
     made, used = network(noise, mask, none), network.eval()(noise, mask, none)
-    assert torch.equal(made, used) and (made == 1).all()
+    assert torch.equal(made, used)
+    assert (made == 1).all()
     (learnt,) = torch.autograd.grad(made.sum(), last.bias)
     (stuck,) = torch.autograd.grad(used.sum(), last.bias)
     torch.testing.assert_close(learnt, torch.full([3], 0.06))  # of two jets of three constituents
