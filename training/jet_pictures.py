@@ -46,9 +46,10 @@ def panels(reference: ak.Array, candidate: ak.Array) -> dict[str, Panel]:
         ]
         found[f"$p_T^{{rel}}$ of constituent {rank + 1}"] = (*values, False)
     if "jet_pt" in candidate.fields:
-        found[r"jet $p_T$ [GeV]"] = (ak.to_numpy(reference.jet_pt), ak.to_numpy(candidate.jet_pt), False)
-    if "jet_mass" in candidate.fields:
-        found["jet mass [GeV]"] = (ak.to_numpy(reference.jet_mass), ak.to_numpy(candidate.jet_mass), False)
+        pts = [ak.to_numpy(jets.jet_pt) for jets in both]
+        found[r"jet $p_T$ [GeV]"] = (*pts, False)
+        masses = [pt * own["mass"] for pt, own in zip(pts, sums)]  # of the constituents that are compared
+        found["jet mass [GeV]"] = (*masses, False)
     for label, graph in (("EFP, triangle", _TRIANGLE), ("EFP, square", _SQUARE)):
         found[label] = (*(_polynomial(jets, graph) for jets in both), True)
     return found
