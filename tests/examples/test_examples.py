@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import hepgen_fastsim as hf
@@ -53,15 +52,6 @@ def expected(path):
         "jets": int(sum(len(event[abs(event) < 2.5]) for event in jets)),
         "met": pytest.approx(float(tree["MissingET.MET"].array()[:, 0].to_numpy().sum()), rel=1e-4),
     }
-
-
-def test_from_partons_to_a_plot(tmp_path):
-    pytest.importorskip("pythia8mc")
-    pytest.importorskip("matplotlib")
-    said = run(sys.executable, HERE / "lhe_to_plot.py", HERE.parent / "data" / "zmm.lhe", "mass.png", cwd=tmp_path)
-    assert said.endswith(" pairs of 40 events\n")
-    assert int(said.split()[1].rstrip(",")) > 20
-    assert (tmp_path / "mass.png").stat().st_size > 5000
 
 
 def test_les_houches_file_ends_the_run():
