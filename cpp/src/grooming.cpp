@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
 #include <numeric>
 
-#include "momentum_check.hpp"
+#include "momentum.hpp"
 
 namespace hepgen_fastsim {
 namespace {
@@ -15,34 +14,14 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr int none = -1;
 
-using Momentum = std::array<double, 4>;  // px, py, pz, energy
-
-Momentum operator+(const Momentum& a, const Momentum& b) {
-  return {a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]};
-}
-
-double pt2(const Momentum& p) {
-  return p[0] * p[0] + p[1] * p[1];
-}
-
 /// A particle, or two branches together.
 struct Branch {
   Momentum p;
-  double rapidity, phi;
+  Direction at;
   int first = none, second = none;
 
-  explicit Branch(const Momentum& momentum) : p(momentum), phi(std::atan2(p[1], p[0])) {
-    const double mass2 = std::max(0.0, (p[3] + p[2]) * (p[3] - p[2]) - pt2(p)), sum = p[3] + std::abs(p[2]);
-    const double y = 0.5 * std::log((pt2(p) + mass2) / (sum * sum));
-    rapidity = p[2] > 0 ? -y : y;
-  }
+  explicit Branch(const Momentum& momentum) : p(momentum), at(direction(momentum)) {}
 };
-
-double distance2(const Branch& a, const Branch& b) {
-  constexpr double pi = std::numbers::pi;
-  const double dy = a.rapidity - b.rapidity, dphi = pi - std::abs(pi - std::abs(a.phi - b.phi));
-  return dy * dy + dphi * dphi;
-}
 
 /// The Cambridge/Aachen algorithm: the two nearest are recombined until none are nearer than a radius. Each keeps its
 /// nearest neighbour in mind, so that time goes with the square of the number of particles.
@@ -90,7 +69,7 @@ class Tree {
   /// That of most pt of what has not been recombined.
   Branch hardest() const {
     const auto softer = [&](const Place& a, const Place& b) {
-      return pt2(branches[a.branch].p) < pt2(branches[b.branch].p);
+      return branches[a.branch].p.pt2() < branches[b.branch].p.pt2();
     };
     const auto found = std::max_element(left_.begin(), left_.end(), softer);
     return found == left_.end() ? Branch(Momentum{}) : branches[found->branch];
@@ -106,7 +85,7 @@ class Tree {
   };
 
   void compare(std::size_t i, std::size_t j) {
-    const double between = distance2(branches[left_[i].branch], branches[left_[j].branch]);
+    const double between = distance2(branches[left_[i].branch].at, branches[left_[j].branch].at);
     if (between < left_[i].distance2) left_[i].distance2 = between, left_[i].nearest = j;
   }
   void look(std::size_t i) {
@@ -122,11 +101,11 @@ class Tree {
 using Momenta = std::vector<Momentum>;
 
 void append(Groomed& out, const Momentum& groomed, Momenta subjets) {
-  std::stable_sort(subjets.begin(), subjets.end(), [](const auto& a, const auto& b) { return pt2(a) > pt2(b); });
+  std::stable_sort(subjets.begin(), subjets.end(), [](const auto& a, const auto& b) { return a.pt2() > b.pt2(); });
   out.n_subjets.push_back(static_cast<std::int32_t>(subjets.size()));
   subjets.resize(Groomed::slots - 1);
-  out.momenta.push_back(groomed);
-  out.momenta.insert(out.momenta.end(), subjets.begin(), subjets.end());
+  subjets.insert(subjets.begin(), groomed);
+  for (const Momentum& p : subjets) out.momenta.push_back({p.px, p.py, p.pz, p.energy});
 }
 
 Momentum sum(const Momenta& parts) {
@@ -156,7 +135,7 @@ Groomed trim(const MomentumView& jets, double radius, double pt_fraction) {
     Momenta subjets;
     for (auto i = static_cast<std::size_t>(found.offsets[k]); i < static_cast<std::size_t>(found.offsets[k + 1]); ++i) {
       const Momentum subjet{found.px[i], found.py[i], found.pz[i], found.energy[i]};
-      if (pt2(subjet) >= pt_fraction * pt_fraction * pt2(sum(all[k]))) subjets.push_back(subjet);
+      if (subjet.pt2() >= pt_fraction * pt_fraction * sum(all[k]).pt2()) subjets.push_back(subjet);
     }
     append(out, sum(subjets), subjets);
   }
@@ -167,13 +146,13 @@ Groomed prune(const MomentumView& jets, double radius, double z_cut, double r_cu
   Groomed out;
   for (const Momenta& particles : constituents(jets)) {
     const Momentum whole = sum(particles);
-    const double mass2 = std::abs((whole[3] + whole[2]) * (whole[3] - whole[2]) - pt2(whole));
-    const double far2 = 4 * r_cut * r_cut * mass2 / pt2(whole);
+    const double mass2 = std::abs(whole.mass2());
+    const double far2 = 4 * r_cut * r_cut * mass2 / whole.pt2();
     Tree tree(particles);
     tree.cluster(radius, [&](int first, int second) {
       const Branch &a = tree.branches[first], &b = tree.branches[second];
-      const bool soft = std::min(pt2(a.p), pt2(b.p)) < z_cut * z_cut * pt2(a.p + b.p);
-      if (soft && distance2(a, b) > far2) return pt2(a.p) < pt2(b.p) ? second : first;
+      const bool soft = std::min(a.p.pt2(), b.p.pt2()) < z_cut * z_cut * (a.p + b.p).pt2();
+      if (soft && distance2(a.at, b.at) > far2) return a.p.pt2() < b.p.pt2() ? second : first;
       return tree.recombine(first, second);
     });
     const Branch jet = tree.hardest();
@@ -192,9 +171,9 @@ Groomed soft_drop(const MomentumView& jets, double radius, double z_cut, double 
     Momenta subjets;
     while (jet.first != none && subjets.empty()) {
       const Branch &a = tree.branches[jet.first], &b = tree.branches[jet.second];
-      const double pt_a = std::sqrt(pt2(a.p)), pt_b = std::sqrt(pt2(b.p));
+      const double pt_a = std::sqrt(a.p.pt2()), pt_b = std::sqrt(b.p.pt2());
       const double z = std::min(pt_a, pt_b) / (pt_a + pt_b);
-      if (z > z_cut * std::pow(std::sqrt(distance2(a, b)) / radius, beta)) {
+      if (z > z_cut * std::pow(std::sqrt(distance2(a.at, b.at)) / radius, beta)) {
         subjets = {a.p, b.p};
       } else {
         jet = pt_a < pt_b ? b : a;

@@ -21,7 +21,7 @@
 
 #include "hepgen_fastsim/error.hpp"
 #include "kinematics.hpp"
-#include "momentum_check.hpp"
+#include "momentum.hpp"
 
 namespace hepgen_fastsim {
 namespace {
@@ -32,20 +32,9 @@ constexpr int none = -1;
 constexpr std::size_t lanes = 8, padding = 32;  // places of a strip, and of all, are multiples of these
 
 /// A particle or what has become of several; its place in the list does not change.
-struct PseudoJet {
-  double px, py, pz, energy;
+struct PseudoJet : Momentum {
   int first, last;  // members, as a linked list
-
-  double pt2() const { return px * px + py * py; }
 };
-
-/// What the rapidity is the logarithm of, but for its sign: (mt / (E + |pz|))^2.
-double steepness(const PseudoJet& j) {
-  const double pt2 = j.pt2();
-  const double mass2 = std::max(0.0, (j.energy + j.pz) * (j.energy - j.pz) - pt2);
-  const double sum = j.energy + std::abs(j.pz);
-  return (pt2 + mass2) / (sum * sum);
-}
 
 /// Rapidity; along the beam so large, and so different, that nothing is near.
 double rapidity(const PseudoJet& j, double log_steepness) {
@@ -62,7 +51,7 @@ double azimuth(const PseudoJet& j, double phi) {
 }
 
 PseudoJet particle(const MomentumView& p, std::size_t i, int own) {
-  return {p.px[i], p.py[i], p.pz[i], p.energy[i], own, own};
+  return {{p.px[i], p.py[i], p.pz[i], p.energy[i]}, own, own};
 }
 
 /// Where all particles are.

@@ -7,7 +7,7 @@
 #include <numbers>
 #include <string>
 
-#include "momentum_check.hpp"
+#include "momentum.hpp"
 
 namespace hepgen_fastsim {
 namespace {
@@ -18,22 +18,6 @@ constexpr std::size_t most = std::tuple_size_v<Subjettiness>;
 
 constexpr double accuracy = 1e-4;  // of the axes; keeps weights finite where a particle is at its axis, too
 constexpr int most_steps = 1000;
-
-struct Momentum {
-  double px, py, pz, energy;
-};
-
-struct Direction {
-  double rapidity, phi;
-};
-
-Direction direction(const Momentum& p) {
-  const double pt2 = p.px * p.px + p.py * p.py, sum = p.energy + std::abs(p.pz);
-  const double mass2 = std::max(0.0, (p.energy + p.pz) * (p.energy - p.pz) - pt2);
-  constexpr double tiny = std::numeric_limits<double>::min();  // finite along the beam and at rest, too
-  const double y = 0.5 * std::log(std::max(pt2 + mass2, tiny) / std::max(sum * sum, tiny));
-  return {p.pz > 0 ? -y : y, std::atan2(p.py, p.px)};
-}
 
 /// A difference of azimuths in [-2 pi, 2 pi], the short way round.
 inline double around(double difference) {
@@ -118,11 +102,9 @@ void Clustering::merge(std::size_t a, std::size_t b) {
     if (pt_[b] > pt_[a]) rapidity_[a] = rapidity_[b], phi_[a] = phi_[b];
     pt_[a] += pt_[b];
   } else {
-    Momentum& p = momenta_[a];
-    const Momentum& q = momenta_[b];
-    p = {p.px + q.px, p.py + q.py, p.pz + q.pz, p.energy + q.energy};
+    const Momentum& p = momenta_[a] += momenta_[b];
     const Direction d = direction(p);
-    pt_[a] = std::sqrt(p.px * p.px + p.py * p.py), rapidity_[a] = d.rapidity, phi_[a] = d.phi;
+    pt_[a] = std::sqrt(p.pt2()), rapidity_[a] = d.rapidity, phi_[a] = d.phi;
   }
   const std::size_t last = --n_;
   momenta_[b] = momenta_[last];
@@ -235,7 +217,7 @@ std::vector<Subjettiness> nsubjettiness(const MomentumView& jets, double radius,
       const Momentum p{jets.px[i], jets.py[i], jets.pz[i], jets.energy[i]};
       const Direction d = direction(p);
       momenta.push_back(p);
-      c.pt[i - begin] = std::sqrt(p.px * p.px + p.py * p.py);
+      c.pt[i - begin] = std::sqrt(p.pt2());
       c.rapidity[i - begin] = d.rapidity, c.phi[i - begin] = d.phi;
     }
     const auto seeds = cluster(momenta, c);
