@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -33,7 +32,7 @@ BATCH_ITEMS = 300  #: constituents in a call on a CPU: messages of all pairs of 
 
 @dataclass
 class MpGanConfig(JetGanConfig):
-    """Settings of MP-GAN; networks as in the paper, fed as there with ``--turn 0 --radial 0 --reshape 0``."""
+    """Settings of MP-GAN; networks as in the paper, fed as there with ``--turn 0 --radial 0 --reshape 0 --near 0``."""
 
     name: str = field(default="mp-gan", metadata={"help": "the model's name"})
     batch: int = field(default=256, metadata={"help": "jets per step"})
@@ -53,6 +52,9 @@ class MpGanConfig(JetGanConfig):
     node: str = field(default="256,256", metadata={"help": "widths of the network of the constituents"})
     judge_edge: str = field(default="", metadata={"help": "edge of the discriminator, if it is another"})
     judge_node: str = field(default="", metadata={"help": "node of the discriminator, if it is another"})
+    near: int = field(
+        default=1, metadata={"help": "1: the last layer works in standard deviations from the mean; 0: as in the paper"}
+    )
     dropout: int = field(default=1, metadata={"help": "1: dropout of a half in the discriminator"})
     batch_norm: int = field(default=0, metadata={"help": "1: batch norm after the hidden layers of both networks"})
     spectral_norm: int = field(default=0, metadata={"help": "1: spectral norm in the discriminator"})
@@ -123,17 +125,10 @@ class MpGanTask(JetGanTask):
             self.mask = torch.ones_like(self.mask)
         self.make_guide(jets, self.mask)
         self.jets = self.model.scaled(jets)
-        if config.start == Path():
-            self.begin_near(self.jets[self.mask > 0].mean(0))
+        present = self.jets[self.mask > 0]
+        if config.near:
+            self.model.core.begin_near(present.mean(0), present.std(0))
         self.known = self.model.standardised(known.to(config.device))
-
-    @torch.no_grad()
-    def begin_near(self, mean: Tensor) -> None:
-        """Let the network begin with constituents near the mean [3] of the scaled ones: sums of thirty messages would
-        put it at jets of many times their pT, from which the first epochs lead back."""
-        last = self.model.core.steps[-1].node.layers[-1]
-        last.weight.mul_(0.1)
-        last.bias.copy_(mean.atanh())
 
     def __len__(self) -> int:
         return max(1, int(self.config.share * len(self.train)) // self.config.batch)
