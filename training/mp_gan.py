@@ -52,8 +52,9 @@ class MpGanConfig(JetGanConfig):
     node: str = field(default="256,256", metadata={"help": "widths of the network of the constituents"})
     judge_edge: str = field(default="", metadata={"help": "edge of the discriminator, if it is another"})
     judge_node: str = field(default="", metadata={"help": "node of the discriminator, if it is another"})
-    near: int = field(
-        default=1, metadata={"help": "1: the last layer works in standard deviations from the mean; 0: as in the paper"}
+    near: float = field(
+        default=3.0,
+        metadata={"help": "the last layer works in such parts of a standard deviation from the mean; 0: the paper"},
     )
     dropout: int = field(default=1, metadata={"help": "1: dropout of a half in the discriminator"})
     batch_norm: int = field(default=0, metadata={"help": "1: batch norm after the hidden layers of both networks"})
@@ -126,8 +127,8 @@ class MpGanTask(JetGanTask):
         self.make_guide(jets, self.mask)
         self.jets = self.model.scaled(jets)
         present = self.jets[self.mask > 0]
-        if config.near:
-            self.model.core.begin_near(present.mean(0), present.std(0))
+        if config.near > 0:
+            self.model.core.begin_near(present.mean(0), present.std(0) / config.near)
         self.known = self.model.standardised(known.to(config.device))
 
     def __len__(self) -> int:

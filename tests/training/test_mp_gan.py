@@ -102,6 +102,20 @@ def test_gradients_come_back_from_the_limits():
     assert (stuck == 0).all()
 
 
+def test_begins_near_the_mean():
+    network = MpCore(noise=4, hidden=5, edge=(6,), node=(7,)).eval()
+    last = network.steps[-1].node.layers[-1]
+    mean, step = torch.tensor([0.0, 0.1, -0.48]), torch.tensor([0.02, 0.02, 0.01])
+    network.begin_near(mean, step)
+    noise, mask, none = torch.randn(2, 3, 4), torch.ones(2, 3), torch.zeros(2, 0)
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.zero_()
+        torch.testing.assert_close(network(noise, mask, none), mean.expand(2, 3, 3))
+        last.bias.fill_(0.1)
+        torch.testing.assert_close(network(noise, mask, none), (mean + 0.1 * step).expand(2, 3, 3), atol=2e-6, rtol=0)
+
+
 def test_present_are_the_candidates_of_smallest_first_number():
     model = made(turn=False)
     noise_set = torch.randn(5, 34)

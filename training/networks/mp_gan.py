@@ -180,11 +180,11 @@ class MpCore(nn.Module):
         self.register_buffer("centre", torch.zeros(n_out))
         self.register_buffer("spread", torch.ones(n_out))
 
-    def begin_near(self, mean: Tensor, deviation: Tensor) -> None:
-        """Let what the last layer makes of nothing, and steps of one there, be the mean and the standard deviation [3]
-        of constituents: one of a typical pt_rel is a fiftieth of the range of tanh from the hardest."""
+    def begin_near(self, mean: Tensor, step: Tensor) -> None:
+        """Let what the last layer makes of nothing be the mean [3] of constituents, and one of its numbers a ``step``
+        [3] from there: as a number in tanh it is fifty times a typical pt_rel, since the range is the hardest's."""
         self.centre.copy_(mean.atanh())
-        self.spread.copy_(deviation / (1 - mean.square()))
+        self.spread.copy_(step / (1 - mean.square()))
 
     def forward(self, noise: Tensor, mask: Tensor, conditions: Tensor) -> Tensor:
         """noise N(0, 1) [B, N, Z]: scaled to a standard deviation of 0.2 here."""
