@@ -35,16 +35,18 @@ inline double steepness(const Momentum& p) {
   return std::max(p.pt2() + std::max(0.0, p.mass2()), tiny) / std::max(sum * sum, tiny);
 }
 
+/// A place in the plane of rapidity and azimuth [rad].
 struct Direction {
   double rapidity, phi;
 };
 
+/// Finite along the beam and at rest, too; the azimuth lies in [-pi, pi].
 inline Direction direction(const Momentum& p) {
   const double y = 0.5 * std::log(steepness(p));
   return {p.pz > 0 ? -y : y, std::atan2(p.py, p.px)};
 }
 
-/// Squared distance in the plane of rapidity and azimuth.
+/// Squared distance, the short way round in azimuth.
 inline double distance2(const Direction& a, const Direction& b) {
   constexpr double pi = std::numbers::pi;
   const double dy = a.rapidity - b.rapidity, dphi = pi - std::abs(pi - std::abs(a.phi - b.phi));

@@ -45,6 +45,21 @@ TEST_CASE("grooming leaves out what is soft and wide") {
   CHECK(soft_drop(jets.view(), 0.1, 0.3, 2).n_subjets[0] == 0);
 }
 
+TEST_CASE("grooming drops particles along the beam") {
+  MomentumLists jets;
+  for (const double phi : {0.2, -0.2}) jets.add(150, 0, phi);
+  for (const double pz : {20.0, 30.0, -40.0}) {
+    jets.px.push_back(0), jets.py.push_back(0), jets.pz.push_back(pz), jets.energy.push_back(std::abs(pz));
+  }
+  jets.end();
+  for (const Groomed& groomed :
+       {trim(jets.view(), 0.2, 0.05), prune(jets.view(), 0.8, 0.1, 0.5), soft_drop(jets.view(), 0.8, 0.1, 0)}) {
+    CHECK(groomed.n_subjets == std::vector<std::int32_t>{2});
+    CHECK(pt(groomed.momenta[0]) == Approx(300 * std::cos(0.2)));
+    CHECK(groomed.momenta[0][3] == Approx(300));
+  }
+}
+
 TEST_CASE("grooming refuses lists that do not fit") {
   MomentumLists jets;
   jets.add(10, 0, 0);
